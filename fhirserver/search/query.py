@@ -1,0 +1,126 @@
+"""What a search asks, as a small algebra that knows no database.
+
+``search`` compiles a query string to it, ``storage`` turns it into a pipeline.
+The index of a resource (what ``search`` writes and these conditions find) is
+
+* ``keys``: flat strings found by equality, ``<parameter>|...`` (tokens, references, presence);
+* ``sorted``: flat strings found by range (folded strings, instants, numbers), ``<parameter>|...``;
+* ``intervals``: ``(parameter, low, high)`` of dates, numbers and quantities, for the exact check;
+* ``sort``: per parameter the lowest and the highest value, as sortable text.
+
+https://hl7.org/fhir/R4/search.html
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(slots=True)
+class Index:
+    """The index values of one resource, stored beside its body."""
+
+    keys: list[str] = field(default_factory=list)
+    sorted: list[str] = field(default_factory=list)
+    intervals: list[tuple[str, str, str]] = field(default_factory=list)
+    sort: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """Every resource of the type that is not deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No resource at all (a criterion that cannot match)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The resource has one of these logical ids."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """``keys`` contains at least one of these."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """``sorted`` contains an entry e with low <= e < high.
+
+    Where ``pattern`` is set, an entry in the range must also match that regular expression (anchored, of
+    literal text escaped by the compiler): for ``:contains``.
+    """
+
+    low: str
+    high: str
+    pattern: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """``intervals`` holds, for the parameter, one (low, high) with all of the bounds that are set.
+
+    Each bound is ``(operator, sortable text)``; both sides refer to the SAME interval of the resource.
+    """
+
+    parameter: str
+    low: tuple[tuple[Literal["$lt", "$lte", "$gt", "$gte", "$eq", "$ne"], str], ...] = ()
+    high: tuple[tuple[Literal["$lt", "$lte", "$gt", "$gte", "$eq", "$ne"], str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """``_lastUpdated``: the version's instant in microseconds since 1970, low <= updated < high."""
+
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    all: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    any: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    condition: "Condition"
+
+
+Condition = Everything | Nothing | Ids | Keys | Range | Interval | Updated | And | Or | Not
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One key of ``_sort``; ``parameter`` is a search parameter's code, ``_id`` or ``_lastUpdated``."""
+
+    parameter: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A compiled search of one resource type.
+
+    ``parameters`` are the (name, value) pairs that were understood, in order: the self link shows these.
+    """
+
+    type: str
+    condition: Condition
+    sort: tuple[Sort, ...] = ()
+    count: int = 0
+    total: Literal["none", "estimate", "accurate"] = "none"
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[tuple[str, str], ...] = ()
