@@ -1,0 +1,198 @@
+"""The only reader of the environment: every setting is ``FHIRSERVER_<NAME>`` or a command-line option."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "FHIRSERVER_"
+
+SERVED_TYPES = (
+    "Patient",
+    "DocumentReference",
+    "Communication",
+    "AllergyIntolerance",
+    "Immunization",
+    "Appointment",
+    "AuditEvent",
+    "Binary",
+    "Bundle",
+    "Composition",
+    "Consent",
+    "Device",
+    "DiagnosticReport",
+    "Encounter",
+    "List",
+    "Location",
+    "MedicationStatement",
+    "Observation",
+    "OperationOutcome",
+    "Organization",
+    "Practitioner",
+    "PractitionerRole",
+    "Provenance",
+    "RelatedPerson",
+    "ServiceRequest",
+    "Specimen",
+    "Subscription",
+)
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MIB = 1024 * 1024
+
+
+class SettingsError(Exception):
+    """The settings are not usable; the text says which and why, one per line."""
+
+
+class Settings(BaseSettings):
+    """What an operator may change. Sizes are bytes, times seconds."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address that HTTP and MLLP listen on")
+    http_port: int = Field(8080, ge=0, le=65535, description="port of the FHIR API (0: a free one)")
+    mllp_port: int = Field(
+        2575, ge=-1, le=65535, description="port of the HL7v2 listener (0: a free one, -1: off)"
+    )
+    workers: int = Field(1, ge=1, le=64, description="number of server processes")
+    base_url: str = Field("", description="public FHIR base URL; default http://HOST:PORT/fhir")
+    data_dir: Path = Field(Path("data"), description="directory of the embedded engine")
+    mongodb_uri: str = Field("", description="MongoDB replica set or sharded cluster; empty: embedded engine")
+    database: str = Field("fhirserver", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,37}$", description="database name")
+    packages_dir: Path = Field(
+        Path(__file__).parent.parent / "profiles" / "packages", description="directory of the FHIR packages"
+    )
+    resource_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        SERVED_TYPES, description="resource types that are on, comma separated"
+    )
+    timezone: str = Field("Europe/Paris", description="zone of dates and times that name none")
+    max_body: int = Field(64 * MIB, ge=1024, description="largest HTTP body")
+    max_resource: int = Field(
+        12 * MIB, ge=1024, le=15 * MIB, description="largest stored resource without a Binary's content"
+    )
+    page_size: int = Field(50, ge=1, le=10_000, description="_count when the client names none")
+    page_max: int = Field(1000, ge=1, le=10_000, description="largest _count")
+    mllp_max_message: int = Field(32 * MIB, ge=1024, description="largest HL7v2 message")
+    mllp_idle: float = Field(300.0, gt=0, description="seconds until a silent MLLP connection is closed")
+    mllp_tls_certificate: Path | None = Field(
+        None, description="PEM certificate chain: turns TLS on for MLLP"
+    )
+    mllp_tls_key: Path | None = Field(None, description="PEM private key of the certificate")
+    mllp_tls_client_ca: Path | None = Field(
+        None, description="PEM CA: MLLP clients must present a certificate"
+    )
+    hl7v2_ack: Literal["received", "processed"] = Field(
+        "received", description="original mode: acknowledge when stored durably, or after processing"
+    )
+    hl7v2_charset: str = Field("", description="charset of messages that declare none")
+    authorities: dict[str, str] = Field(
+        default_factory=dict, description="JSON object: HL7v2 assigning authority -> system URI"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
+
+    @field_validator("resource_types", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris") from None
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError(f"{value!r} is not an http(s) URL")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Settings":
+        if self.host not in LOOPBACK:
+            raise ValueError(
+                f"host {self.host!r}: no authentication is configured, so the server listens on loopback only "
+                f"({', '.join(LOOPBACK)}); put an authenticating proxy in front of it"
+            )
+        if bool(self.mllp_tls_certificate) != bool(self.mllp_tls_key):
+            raise ValueError("mllp_tls_certificate and mllp_tls_key go together")
+        if self.page_size > self.page_max:
+            raise ValueError(f"page_size ({self.page_size}) is larger than page_max ({self.page_max})")
+        for path in (self.mllp_tls_certificate, self.mllp_tls_key, self.mllp_tls_client_ca):
+            if path and not path.is_file():
+                raise ValueError(f"{path} is not a file")
+        return self
+
+
+def load(options: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings: command-line options win over the environment, which wins over the defaults.
+
+    Raises:
+        SettingsError: an unknown name or a bad value, each in a sentence.
+    """
+    environment = os.environ if environment is None else environment
+    known = set(Settings.model_fields)
+    problems = []
+    values: dict[str, Any] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name in known:
+            values[name] = value
+        else:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""
+            problems.append(f"{variable} is not a setting{hint}")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    if isinstance(raw := values.get("authorities"), str):
+        values["authorities"] = _object(raw)
+    values |= {name: value for name, value in (options or {}).items() if value is not None}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(dict(e)) for e in error.errors())) from None
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """Write the settings as variables, for the worker processes."""
+    dumped = settings.model_dump(mode="json", exclude_none=True)
+    return {PREFIX + name.upper(): _text(value) for name, value in dumped.items()}
+
+
+def _text(value: Any) -> str:
+    import json
+
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def _object(text: str) -> Any:
+    import json
+
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise SettingsError(f"{PREFIX}AUTHORITIES is not a JSON object") from None
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return f"{PREFIX}{name.upper()}: {text}" if name else text

@@ -1,0 +1,128 @@
+"""The connection to the database, its collections and their indexes.
+
+One database holds: a collection per resource type (the current versions, with their index), ``history`` (the
+versions before), ``locks`` (conditional writes), ``inbox`` (what feeds received), ``blobs`` (GridFS), and
+``counters``/``secrets`` of a few documents.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymongo import ASCENDING, AsyncMongoClient, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+Document = dict[str, Any]
+Collection = AsyncCollection[Document]
+
+RESOURCE_INDEXES: dict[str, Sequence[str]] = {
+    # Equality on one key, newest first: reference, token and presence searches.
+    "keys_seq": ("keys", "seq"),
+    # Ranges over folded strings and over the bounds of intervals. Single: a trailing column loses boundary
+    # rows on the embedded engine.
+    "sorted": ("sorted",),
+    # Listing a type newest first, in windows.
+    "seq": ("seq",),
+    "updated": ("updated",),
+}
+OTHER_INDEXES: dict[str, dict[str, Sequence[str]]] = {
+    "history": {"resource": ("resource",)},
+    "inbox": {
+        "control_sha": ("control", "sha256"),
+        "status_received": ("status", "received"),
+        "patient": ("patient",),
+        "received": ("received",),
+    },
+}
+LOCK_SECONDS = 24 * 3600
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the text says why, for an operator."""
+
+
+@dataclass
+class Database:
+    """An open database. ``embedded`` says that it is the embedded engine."""
+
+    uri: str
+    name: str
+    embedded: bool = False
+    _client: AsyncMongoClient[Document] = field(init=False, repr=False)
+    _database: AsyncDatabase[Document] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # The embedded engine walks its remembered replies at each retryable write and is saturated by one
+        # connection (domain facts, measured); a real cluster wants the driver's defaults.
+        options: Document = {"retryWrites": False, "maxPoolSize": 6} if self.embedded else {}
+        self._client = AsyncMongoClient(
+            self.uri,
+            w="majority",
+            journal=True,
+            appname="fhirserver",
+            serverSelectionTimeoutMS=10_000,
+            **options,
+        )
+        self._database = self._client.get_database(
+            self.name,
+            write_concern=WriteConcern(w="majority", j=True),
+            read_concern=ReadConcern("local" if self.embedded else "majority"),
+        )
+
+    @property
+    def client(self) -> AsyncMongoClient[Document]:
+        return self._client
+
+    @property
+    def raw(self) -> AsyncDatabase[Document]:
+        return self._database
+
+    def collection(self, name: str) -> Collection:
+        return self._database[name]
+
+    async def ping(self) -> None:
+        """Raises DatabaseError when the database does not answer."""
+        try:
+            await self._client.admin.command("ping")
+        except PyMongoError as error:
+            raise DatabaseError(f"The database does not answer: {type(error).__name__}") from error
+
+    async def prepare(self, types: Iterable[str]) -> None:
+        """Create the collections' indexes and verify that the database has them as they are meant.
+
+        Raises:
+            DatabaseError: unreachable, not a replica set, or an index of the same name is another one.
+        """
+        await self.ping()
+        hello = await self._client.admin.command("hello")
+        if not ("setName" in hello or hello.get("msg") == "isdbgrid"):
+            raise DatabaseError(
+                "MongoDB must be a replica set or a sharded cluster: transactions need one (a single node can be "
+                "a replica set of one: mongod --replSet rs0, then rs.initiate())"
+            )
+        for name in types:
+            await self._ensure(name, RESOURCE_INDEXES)
+        for name, indexes in OTHER_INDEXES.items():
+            await self._ensure(name, indexes)
+        await self.collection("locks").create_index(
+            [("at", ASCENDING)], name="expiry", expireAfterSeconds=LOCK_SECONDS
+        )
+
+    async def _ensure(self, name: str, indexes: dict[str, Sequence[str]]) -> None:
+        collection = self.collection(name)
+        present = await collection.index_information()
+        for index, fields in indexes.items():
+            wanted = [(f, ASCENDING) for f in fields]
+            if index not in present:
+                await collection.create_index(wanted, name=index)
+                continue
+            if [tuple(pair) for pair in present[index]["key"]] != wanted:
+                raise DatabaseError(
+                    f"Index {index} of collection {name} is {present[index]['key']}, not {wanted}"
+                )
+
+    async def close(self) -> None:
+        await self._client.close()

@@ -1,0 +1,110 @@
+"""The envelope of a stored version: what we add stands beside the body, never in it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import Binary, Int64
+
+from fhirserver.search.query import Index
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of a resource as it is stored.
+
+    ``body`` is the resource's JSON as it will be served (empty for a deletion), ``updated`` microseconds since
+    1970, ``method`` the HTTP verb that made the version (for the history), ``blob`` the SHA-256 of a Binary's
+    content kept outside the body.
+    """
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    method: str
+    body: bytes
+    blob: str = ""
+    content_type: str = ""
+
+    @property
+    def deleted(self) -> bool:
+        return not self.body
+
+    @property
+    def etag(self) -> str:
+        return f'W/"{self.version}"'
+
+    @property
+    def reference(self) -> str:
+        return f"{self.type}/{self.id}"
+
+
+def instant(updated: int) -> str:
+    """Microseconds since 1970 as a FHIR instant in UTC, to the millisecond as stored in ``meta.lastUpdated``."""
+    return (
+        datetime.fromtimestamp(updated / 1_000_000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
+
+
+FIELDS = {"version": 1, "updated": 1, "method": 1, "body": 1, "blob": 1, "content_type": 1}
+"""Projection: all that Stored needs and nothing of the index."""
+
+
+def to_document(stored: Stored, index: Index | None, seq: int) -> Document:
+    """The current version as a document of its type's collection; a deletion has no index and no ``seq``."""
+    document: Document = {
+        "_id": stored.id,
+        "version": stored.version,
+        "updated": Int64(stored.updated),
+        "method": stored.method,
+        "body": Binary(stored.body),
+    }
+    if stored.blob:
+        document |= {"blob": stored.blob, "content_type": stored.content_type}
+    if index is not None:
+        document |= {
+            "seq": Int64(seq),
+            "keys": index.keys,
+            "sorted": index.sorted + [bound for entry in index.intervals for bound in bounds(*entry)],
+            "intervals": [{"p": p, "l": low, "h": high} for p, low, high in index.intervals],
+            "sort": {name: list(values) for name, values in index.sort.items()},
+        }
+    return document
+
+
+def bounds(parameter: str, low: str, high: str) -> tuple[str, str]:
+    """The range keys of an interval: its lower and its upper bound, each found by range."""
+    return f"{parameter}<|{low}", f"{parameter}>|{high}"
+
+
+def to_history(stored: Stored) -> Document:
+    """A version that is no longer current. Its ``_id`` is the lock: two writers cannot both retire it."""
+    document: Document = {
+        "_id": f"{stored.type}/{stored.id}/{stored.version}",
+        "resource": stored.reference,
+        "version": stored.version,
+        "updated": Int64(stored.updated),
+        "method": stored.method,
+        "body": Binary(stored.body),
+    }
+    if stored.blob:
+        document |= {"blob": stored.blob, "content_type": stored.content_type}
+    return document
+
+
+def from_document(type: str, id: str, document: Document) -> Stored:
+    return Stored(
+        type,
+        id,
+        document["version"],
+        document["updated"],
+        document["method"],
+        bytes(document["body"]),
+        document.get("blob", ""),
+        document.get("content_type", ""),
+    )

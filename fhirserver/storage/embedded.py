@@ -1,0 +1,156 @@
+"""The embedded engine: SecantusDB as a child process on a private port, with its files in the data directory.
+
+It is GPL-2.0-only and runs apart from this program; it is started, watched and stopped here.
+"""
+
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import structlog
+
+from fhirserver.storage.database import DatabaseError
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+PR_SET_PDEATHSIG = 1
+LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
+
+log = structlog.get_logger()
+
+
+class EmbeddedEngine:
+    """The engine's process. ``port`` stays the same when the process had to be started again."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.port = 0
+        self._process: subprocess.Popen[str] | None = None
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"mongodb://127.0.0.1:{self.port}/?directConnection=false&replicaSet=secantus"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def start(self) -> None:
+        """Start the engine and watch over it: when it dies, it is started again on the same files and port.
+
+        Raises:
+            DatabaseError: not installed, or it does not come up; the text carries its last words.
+        """
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._launch()
+        self._watcher = threading.Thread(target=self._watch, name="embedded-engine", daemon=True)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Stop the engine cleanly (its files are consistent without, too: every commit is synced)."""
+        self._stopping.set()
+        process = self._process
+        if process and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _launch(self) -> None:
+        command = _executable()
+        log_path = self.data_dir / "engine.log"
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            offset = log_path.stat().st_size if log_path.exists() else 0
+            with log_path.open("a") as output:
+                self._process = subprocess.Popen(
+                    [
+                        command,
+                        *("--host", "127.0.0.1"),
+                        *("--port", str(self.port)),
+                        *("--storage-path", str(self.data_dir / "db")),
+                        "--sync-on-commit",
+                    ],
+                    stdout=output,
+                    stderr=output,
+                    stdin=subprocess.DEVNULL,
+                    text=True,
+                    preexec_fn=_die_with_parent,
+                    start_new_session=True,
+                )
+            if self._await_listening(log_path, offset, deadline):
+                log.info(
+                    "embedded engine started", port=self.port, pid=self.pid, directory=str(self.data_dir)
+                )
+                return
+            if time.monotonic() > deadline or self._stopping.is_set():
+                raise DatabaseError(
+                    f"The embedded engine did not start in {self.data_dir}; its log ends with: {_tail(log_path)}"
+                )
+            # An engine whose server was killed needs a moment to let go of the directory.
+            time.sleep(0.5)
+
+    def _await_listening(self, log_path: Path, offset: int, deadline: float) -> bool:
+        assert self._process is not None
+        while time.monotonic() < deadline:
+            with log_path.open() as lines:
+                lines.seek(offset)
+                if found := LISTENING.search(lines.read()):
+                    self.port = int(found[1])
+                    return True
+            if self._process.poll() is not None:
+                return False
+            time.sleep(0.02)
+        self._process.kill()
+        return False
+
+    def _watch(self) -> None:
+        while not self._stopping.is_set():
+            process = self._process
+            assert process is not None
+            code = process.wait()
+            if self._stopping.is_set():
+                return
+            log.error("embedded engine ended; starting it again", code=code)
+            try:
+                self._launch()
+            except DatabaseError as error:
+                log.error("embedded engine cannot be started again", reason=str(error))
+                # Nothing is served without a database: end, so that the operator's supervisor sees it.
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+
+def _executable() -> str:
+    beside = Path(sys.executable).with_name("secantusd-py")
+    found = str(beside) if beside.exists() else shutil.which("secantusd-py")
+    if not found:
+        raise DatabaseError(
+            "The embedded engine is not installed: pip install 'fhirserver[embedded]', "
+            "or give FHIRSERVER_MONGODB_URI a MongoDB replica set"
+        )
+    return found
+
+
+def _die_with_parent() -> None:
+    """In the child: be told to stop when the server is killed, so that no orphan keeps the directory."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _tail(path: Path) -> str:
+    return (
+        path.read_text(errors="replace")[-500:].strip().replace("\n", " | ") if path.exists() else "(empty)"
+    )

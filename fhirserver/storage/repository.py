@@ -1,0 +1,156 @@
+"""Versions of resources: read, list, write. The database's side of every interaction."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from pymongo.errors import PyMongoError
+
+from fhirserver.errors import Unavailable
+from fhirserver.search.query import Index, Query
+from fhirserver.storage import pipeline
+from fhirserver.storage.commit import Change, Committer, Lock, Write
+from fhirserver.storage.database import Database
+from fhirserver.storage.documents import FIELDS, Stored, from_document, to_document, to_history
+
+SEQ_BLOCK = 1000
+
+
+class Repository:
+    """The stored resources of one database.
+
+    Reads that arrive together are one query, writes that arrive together one commit.
+    """
+
+    def __init__(self, database: Database, index: Callable[[str, bytes], Index]) -> None:
+        self.database = database
+        self._index = index
+        self._committer = Committer(database)
+        self._reads: dict[str, dict[str, asyncio.Future[Stored | None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._seq = self._seq_end = 0
+        self._seq_lock = asyncio.Lock()
+
+    async def start(self) -> None:
+        await self._committer.start()
+
+    async def stop(self) -> None:
+        await self._committer.stop()
+
+    # --- read
+
+    async def find(self, type: str, id: str) -> Stored | None:
+        """The current version, a deletion included; None when there never was one."""
+        waiting = self._reads.get(type)
+        if waiting is None:
+            waiting = self._reads[type] = {}
+            # The queue is read once the event loop has run everything else that is ready: what arrived
+            # meanwhile shares the query.
+            task = asyncio.create_task(self._read(type))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        future = waiting.get(id)
+        if future is None:
+            future = waiting[id] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(future)
+
+    async def find_many(self, references: Iterable[tuple[str, str]]) -> list[Stored | None]:
+        """Current versions by (type, id), in the order asked."""
+        return list(await asyncio.gather(*(self.find(type, id) for type, id in references)))
+
+    async def _read(self, type: str) -> None:
+        await asyncio.sleep(0)
+        waiting = self._reads.pop(type)
+        try:
+            cursor = self.database.collection(type).find({"_id": {"$in": list(waiting)}}, FIELDS)
+            found = {d["_id"]: from_document(type, d["_id"], d) async for d in cursor}
+        except PyMongoError:
+            for future in waiting.values():
+                future.set_exception(Unavailable("The database does not answer now"))
+            return
+        for id, future in waiting.items():
+            future.set_result(found.get(id))
+
+    async def find_version(self, type: str, id: str, version: int) -> Stored | None:
+        current = await self.find(type, id)
+        if current is None or current.version == version:
+            return current
+        try:
+            document = await self.database.collection("history").find_one({"_id": f"{type}/{id}/{version}"})
+        except PyMongoError:
+            raise Unavailable("The database does not answer now") from None
+        return from_document(type, id, document) if document else None
+
+    async def history(self, type: str, id: str) -> list[Stored]:
+        """All versions of a resource, newest first; empty when there never was one."""
+        current = await self.find(type, id)
+        if current is None:
+            return []
+        try:
+            cursor = self.database.collection("history").find({"resource": f"{type}/{id}"})
+            older = [from_document(type, id, d) async for d in cursor]
+        except PyMongoError:
+            raise Unavailable("The database does not answer now") from None
+        # An update between the two reads puts the version just read as current into the history as well.
+        versions = {stored.version: stored for stored in (*older, current)}
+        return [versions[n] for n in sorted(versions, reverse=True) if n <= current.version]
+
+    async def search(self, query: Query, after: pipeline.Position | None, limit: int) -> pipeline.Page:
+        """One page of a search: at most ``limit`` resources, and where the next page begins."""
+        try:
+            return await pipeline.page(self.database, query, after, limit)
+        except PyMongoError:
+            raise Unavailable("The database does not answer now") from None
+
+    async def count(self, query: Query) -> int:
+        try:
+            return await pipeline.count(self.database, query)
+        except PyMongoError:
+            raise Unavailable("The database does not answer now") from None
+
+    # --- write
+
+    async def write(
+        self, versions: Sequence[tuple[Stored, Stored | None]], locks: Iterable[Lock] = ()
+    ) -> None:
+        """Store versions, each with the one it replaces (None: it is the first), all or nothing, durably.
+
+        Raises:
+            Conflict: a version or lock has moved on; nothing was written.
+        """
+        change = Change(locks=list(locks))
+        for stored, previous in versions:
+            index = None if stored.deleted else self._index(stored.type, stored.body)
+            seq = 0 if stored.deleted else await self._next_seq()
+            document = to_document(stored, index, seq)
+            change.writes.append(Write(stored.type, document, to_history(previous) if previous else None))
+        await self._committer.commit(change)
+
+    async def lock(self, key: str) -> Lock:
+        """Read a lock's count, before evaluating the criteria it stands for."""
+        try:
+            document = await self.database.collection("locks").find_one({"_id": key})
+        except PyMongoError:
+            raise Unavailable("The database does not answer now") from None
+        return Lock(key, document["n"] if document else 0)
+
+    async def _next_seq(self) -> int:
+        """A number larger than those before it in this process, and in no other (blocks are reserved)."""
+        if self._seq == self._seq_end:
+            async with self._seq_lock:
+                if self._seq == self._seq_end:
+                    try:
+                        counter = await self.database.collection("counters").find_one_and_update(
+                            {"_id": "seq"}, {"$inc": {"n": SEQ_BLOCK}}, upsert=True, return_document=True
+                        )
+                    except PyMongoError:
+                        raise Unavailable("The database does not take the write now") from None
+                    self._seq_end = int((counter or {})["n"])
+                    self._seq = self._seq_end - SEQ_BLOCK
+        self._seq += 1
+        return self._seq
+
+
+def now() -> int:
+    """The present instant in microseconds, at the millisecond a version's ``meta.lastUpdated`` shows."""
+    return time.time_ns() // 1_000_000 * 1000
