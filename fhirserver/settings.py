@@ -125,8 +125,8 @@ class Settings(BaseSettings):
     def _agree(self) -> "Settings":
         if self.host not in LOOPBACK:
             raise ValueError(
-                f"host {self.host!r}: no authentication is configured, so the server listens on loopback only "
-                f"({', '.join(LOOPBACK)}); put an authenticating proxy in front of it"
+                f"host {self.host!r}: no authentication is configured, so the server listens on loopback "
+                f"only ({', '.join(LOOPBACK)}); put an authenticating proxy in front of it"
             )
         if bool(self.mllp_tls_certificate) != bool(self.mllp_tls_key):
             raise ValueError("mllp_tls_certificate and mllp_tls_key go together")

@@ -83,8 +83,7 @@ class Committer:
 
     async def stop(self) -> None:
         """Finish what was submitted, then end."""
-        while self._waiting:
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*(future for _, future in self._waiting), return_exceptions=True)
         if self._task:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -191,7 +190,7 @@ class Committer:
                     _succeed([future])
 
     async def _transact(self, changes: Iterable[Change]) -> None:
-        """Apply all of the changes in one transaction; the driver repeats it while conflicts are passing ones."""
+        """Apply all of the changes in one transaction; the driver repeats it while conflicts pass."""
         changes = list(changes)
 
         async def write(session: AsyncClientSession) -> None:

@@ -100,8 +100,8 @@ class Database:
         hello = await self._client.admin.command("hello")
         if not ("setName" in hello or hello.get("msg") == "isdbgrid"):
             raise DatabaseError(
-                "MongoDB must be a replica set or a sharded cluster: transactions need one (a single node can be "
-                "a replica set of one: mongod --replSet rs0, then rs.initiate())"
+                "MongoDB must be a replica set or a sharded cluster: transactions need one "
+                "(a single node can be a replica set of one: mongod --replSet rs0, then rs.initiate())"
             )
         for name in types:
             await self._ensure(name, RESOURCE_INDEXES)

@@ -15,8 +15,8 @@ Document = dict[str, Any]
 class Stored:
     """One version of a resource as it is stored.
 
-    ``body`` is the resource's JSON as it will be served (empty for a deletion), ``updated`` microseconds since
-    1970, ``method`` the HTTP verb that made the version (for the history), ``blob`` the SHA-256 of a Binary's
+    ``body`` is the resource's JSON as it will be served (empty for a deletion), ``updated`` microseconds
+    since 1970, ``method`` the HTTP verb that made the version (for the history), ``blob`` the SHA-256 of a Binary's
     content kept outside the body.
     """
 
@@ -43,7 +43,7 @@ class Stored:
 
 
 def instant(updated: int) -> str:
-    """Microseconds since 1970 as a FHIR instant in UTC, to the millisecond as stored in ``meta.lastUpdated``."""
+    """Microseconds since 1970 as the FHIR instant of ``meta.lastUpdated``: UTC, to the millisecond."""
     return (
         datetime.fromtimestamp(updated / 1_000_000, UTC)
         .isoformat(timespec="milliseconds")

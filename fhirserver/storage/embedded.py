@@ -3,8 +3,6 @@
 It is GPL-2.0-only and runs apart from this program; it is started, watched and stopped here.
 """
 
-import contextlib
-import ctypes
 import os
 import re
 import shutil
@@ -21,7 +19,6 @@ from fhirserver.storage.database import DatabaseError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-PR_SET_PDEATHSIG = 1
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 
 log = structlog.get_logger()
@@ -75,9 +72,9 @@ class EmbeddedEngine:
         while True:
             offset = log_path.stat().st_size if log_path.exists() else 0
             with log_path.open("a") as output:
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 (our own command line)
                     [
-                        command,
+                        *command,
                         *("--host", "127.0.0.1"),
                         *("--port", str(self.port)),
                         *("--storage-path", str(self.data_dir / "db")),
@@ -87,7 +84,6 @@ class EmbeddedEngine:
                     stderr=output,
                     stdin=subprocess.DEVNULL,
                     text=True,
-                    preexec_fn=_die_with_parent,
                     start_new_session=True,
                 )
             if self._await_listening(log_path, offset, deadline):
@@ -97,7 +93,7 @@ class EmbeddedEngine:
                 return
             if time.monotonic() > deadline or self._stopping.is_set():
                 raise DatabaseError(
-                    f"The embedded engine did not start in {self.data_dir}; its log ends with: {_tail(log_path)}"
+                    f"The embedded engine did not start in {self.data_dir}; its log ends: {_tail(log_path)}"
                 )
             # An engine whose server was killed needs a moment to let go of the directory.
             time.sleep(0.5)
@@ -133,7 +129,9 @@ class EmbeddedEngine:
                 return
 
 
-def _executable() -> str:
+def _executable() -> list[str]:
+    """The engine's command. setpriv (util-linux) lets it end when the server is killed: no orphan keeps the
+    directory."""
     beside = Path(sys.executable).with_name("secantusd-py")
     found = str(beside) if beside.exists() else shutil.which("secantusd-py")
     if not found:
@@ -141,13 +139,8 @@ def _executable() -> str:
             "The embedded engine is not installed: pip install 'fhirserver[embedded]', "
             "or give FHIRSERVER_MONGODB_URI a MongoDB replica set"
         )
-    return found
-
-
-def _die_with_parent() -> None:
-    """In the child: be told to stop when the server is killed, so that no orphan keeps the directory."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", found] if setpriv else [found]
 
 
 def _tail(path: Path) -> str:

@@ -50,11 +50,9 @@ async def page(database: Database, query: q.Query, after: Position | None, limit
     if len(documents) <= limit or not resources:
         return Page(resources, None)
     last = documents[limit - 1]
-    if query.sort:
-        position = Position(tuple(last["k"]), last["_id"])
-    else:
-        position = Position((), last["seq"])
-    return Page(resources, position)
+    return Page(
+        resources, Position(tuple(last["k"]), last["_id"]) if query.sort else Position((), last["seq"])
+    )
 
 
 async def count(database: Database, query: q.Query) -> int:
@@ -62,7 +60,7 @@ async def count(database: Database, query: q.Query) -> int:
     if isinstance(query.condition, q.Nothing):
         return 0
     driver = _driver(query.condition)
-    stages = [
+    stages: list[Document] = [
         {"$match": driver.filter or {"seq": {"$gt": 0}}},
         {"$match": _filter(query.condition)},
         {"$count": "n"},
@@ -78,7 +76,13 @@ async def count(database: Database, query: q.Query) -> int:
 async def _newest(
     collection: Collection, driver: "Driver", rest: list[Document], after: Position | None, limit: int
 ) -> list[Document]:
-    stages = [{"$match": driver.filter}, *rest, *_before(after), {"$sort": {"seq": -1}}, {"$limit": limit}]
+    stages: list[Document] = [
+        {"$match": driver.filter},
+        *rest,
+        *_before(after),
+        {"$sort": {"seq": -1}},
+        {"$limit": limit},
+    ]
     return await _run(collection, [*stages, {"$project": {**FIELDS, "seq": 1}}])
 
 
@@ -92,14 +96,17 @@ async def _windows(
 ) -> list[Document]:
     counter = await database.collection("counters").find_one({"_id": "seq"})
     high = int(after.tie) if after else (int(counter["n"]) if counter else 0) + 1
-    window, found = max(WINDOW // 16, 2 * limit), []
+    # Equality on one key and a range of seq are one index; any other driver would leave the range without.
+    equality = driver.filter if isinstance(driver.filter.get("keys"), str) else {}
+    window = max(WINDOW // 16, 2 * limit)
+    found: list[Document] = []
     while high > 1 and len(found) < limit:
         low = max(1, high - window)
         between = {"seq": {"$gte": low, "$lt": high}}
         found += await _run(
             collection,
             [
-                {"$match": {**driver.filter, **between}},
+                {"$match": {**equality, **between}},
                 *rest,
                 {"$sort": {"seq": -1}},
                 {"$limit": limit - len(found)},
@@ -229,7 +236,7 @@ def _breadth(keys: Iterable[str]) -> int:
 
 
 def _interval_driver(interval: q.Interval) -> Driver:
-    """A range over one bound, where the interval is closed on both of its sides; else it may be half of all."""
+    """A range over one bound, where the condition closes it on both sides; else it may be half of all."""
     for sign, bounds in (("<", interval.low), (">", interval.high)):
         lows = [v for op, v in bounds if op in ("$gte", "$gt", "$eq")]
         highs = [v for op, v in bounds if op in ("$lte", "$lt", "$eq")]
