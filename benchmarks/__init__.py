@@ -1,0 +1,1 @@
+"""What is fast, measured: a synthetic French population and the load that is made of it."""
