@@ -3,9 +3,10 @@
 ``search`` compiles a query string to it, ``storage`` turns it into a pipeline.
 The index of a resource (what ``search`` writes and these conditions find) is
 
-* ``keys``: flat strings found by equality, ``<parameter>|...`` (tokens, references, presence);
-* ``sorted``: flat strings found by range (folded strings, instants, numbers), ``<parameter>|...``;
-* ``intervals``: ``(parameter, low, high)`` of dates, numbers and quantities, for the exact check;
+* ``keys``: flat strings found by equality, ``<parameter>|...`` (tokens, references, uris);
+* ``sorted``: flat strings found by range (folded strings, bounds of dates, numbers), ``<parameter>|...``;
+* ``intervals``: ``(parameter, low, high)`` of dates, numbers, quantities and composites, for the exact check:
+  they need no database index, because every Interval comes in an And with a Range or Keys that narrows;
 * ``sort``: per parameter the lowest and the highest value, as sortable text.
 
 https://hl7.org/fhir/R4/search.html
@@ -47,6 +48,14 @@ class Keys:
     """``keys`` contains at least one of these."""
 
     keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """``keys`` contains an entry e with low <= e < high: ``system|``, ``:below``, and presence (``:missing``)."""
+
+    low: str
+    high: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,7 @@ class Not:
     condition: "Condition"
 
 
-Condition = Everything | Nothing | Ids | Keys | Range | Interval | Updated | And | Or | Not
+Condition = Everything | Nothing | Ids | Keys | KeyRange | Range | Interval | Updated | And | Or | Not
 
 
 @dataclass(frozen=True, slots=True)
