@@ -26,7 +26,8 @@ def test_resource_types_are_those_that_have_instances(definitions: Definitions) 
         ("Patient.link", "id extension modifierExtension other type"),
         ("Patient", "id meta implicitRules language text contained extension modifierExtension "
                     "identifier active name telecom gender birthDate deceased address maritalStatus "
-                    "multipleBirth photo contact communication generalPractitioner managingOrganization link"),
+                    "multipleBirth photo contact communication generalPractitioner "
+                    "managingOrganization link"),
         ("Binary", "id meta implicitRules language contentType securityContext data"),
     ],
 )  # fmt: skip

@@ -11,7 +11,7 @@ _ANCESTORS = ("Resource", "DomainResource")
 
 
 class Component(msgspec.Struct, frozen=True):
-    """One part of a composite parameter: the url of its own parameter, and its place in the composite's element."""
+    """One part of a composite parameter: the url of its own parameter, and its place in the composite."""
 
     definition: str
     expression: str

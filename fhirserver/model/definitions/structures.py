@@ -17,8 +17,9 @@ class Type(msgspec.Struct, frozen=True, omit_defaults=True):
     """One type that an element may have.
 
     ``code`` is its name (BackboneElement for elements that are defined in place), ``structure`` the key of
-    its elements in ``Definitions.structures`` ("" for primitives and Resource), ``targets`` the resource types
-    that a Reference or canonical may point to (none: any), ``profile`` a restriction such as SimpleQuantity.
+    its elements in ``Definitions.structures`` ("" for primitives and Resource), ``targets`` the resource
+    types that a Reference or canonical may point to (none: any), ``profile`` a restriction such as
+    SimpleQuantity.
     """
 
     code: str
