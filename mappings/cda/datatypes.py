@@ -1,0 +1,358 @@
+"""The HL7 v3 data types: one function per pair of types, named for both.
+
+https://hl7.org/fhir/R4/datatypes.html; French usage: CI-SIS, volet Structuration minimale de documents.
+"""
+
+import datetime
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+
+from mappings.cda.context import Context
+from mappings.cda.xml import Node, text_of
+from mappings.core.bundle import prune
+from mappings.core.codes import OID, SYSTEM_OF_OID, UUID, system_of_name, system_of_oid
+from mappings.core.identity import ins_identifier, is_ins_oid
+from mappings.core.result import Element
+
+URI = "urn:ietf:rfc:3986"
+UCUM = "http://unitsofmeasure.org"
+BIRTH_GIVEN_NAMES = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-birth-list-given-name"
+EMAIL_TYPE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-contact-point-email-type"
+EMAIL_TYPES = "https://mos.esante.gouv.fr/NOS/TRE_R256-TypeMessagerie/FHIR/TRE-R256-TypeMessagerie"
+DATA_ABSENT_REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_ABSENT_REASON = {
+    "UNK": "unknown",
+    "NI": "unknown",
+    "ASKU": "asked-unknown",
+    "NASK": "not-asked",
+    "NAV": "temp-unknown",
+    "MSK": "masked",
+    "NA": "not-applicable",
+    "OTH": "unsupported",
+}
+"""v3 NullFlavor -> data-absent-reason."""
+
+_TS = re.compile(
+    r"(?P<year>[0-9]{4})(?:(?P<month>[0-9]{2})(?:(?P<day>[0-9]{2})"
+    r"(?:(?P<hour>[0-9]{2})(?:(?P<minute>[0-9]{2})(?:(?P<second>[0-9]{2})(?P<fraction>\.[0-9]+)?)?)?)?)?)?"
+    r"(?P<offset>Z|[+-][0-9]{1,4})?"
+)
+_ADDRESS_USE = {
+    "H": "home",
+    "HP": "home",
+    "HV": "temp",
+    "TMP": "temp",
+    "WP": "work",
+    "DIR": "work",
+    "BAD": "old",
+}
+_TELECOM_USE = {
+    "H": "home",
+    "HP": "home",
+    "MC": "mobile",
+    "WP": "work",
+    "DIR": "work",
+    "TMP": "temp",
+    "BAD": "old",
+}
+_TELECOM_SYSTEM = {
+    "tel": "phone",
+    "mailto": "email",
+    "fax": "fax",
+    "http": "url",
+    "https": "url",
+    "sms": "sms",
+}
+_UCUM_UNIT = re.compile(r"[!-~]+")
+
+
+def data_absent(null_flavor: str | None) -> Element:
+    """The element that says why there is no value."""
+    reason = _ABSENT_REASON.get(null_flavor or "UNK", "unknown")
+    return {"extension": [{"url": DATA_ABSENT_REASON, "valueCode": reason}]}
+
+
+def ii_to_identifier(node: Node) -> Element | None:
+    """II -> Identifier; None for a nullFlavor, an empty one, or a root that is neither an OID nor a UUID."""
+    root, extension = (node.get("root") or "").strip(), (node.get("extension") or "").strip()
+    if extension and is_ins_oid(root):
+        return ins_identifier(root, extension)
+    return oid_to_identifier(root, extension)
+
+
+def oid_to_identifier(root: str, extension: str = "") -> Element | None:
+    """A root alone is a URI (``urn:oid:``, ``urn:uuid:`` in lower case); with an extension, the system."""
+    if OID.fullmatch(root):
+        uri = f"urn:oid:{root}"
+    elif UUID.fullmatch(root):
+        uri = f"urn:uuid:{root.lower()}"
+    else:
+        return None
+    return {"system": uri, "value": extension} if extension else {"system": URI, "value": uri}
+
+
+def ii_to_identifiers(nodes: list[Node]) -> list[Element]:
+    return [identifier for node in nodes if (identifier := ii_to_identifier(node))]
+
+
+def cd_to_coding(node: Node, context: Context) -> Element | None:
+    """CD (the code itself, without its translations) -> Coding."""
+    code = (node.get("code") or "").strip()
+    if not code:
+        return None
+    oid, name = (node.get("codeSystem") or "").strip(), (node.get("codeSystemName") or "").strip()
+    named = system_of_name(name)
+    coding = {"code": code, "display": (node.get("displayName") or "").strip()}
+    if OID.fullmatch(oid):
+        coding["system"] = system_of_oid(oid)
+        if oid not in SYSTEM_OF_OID and named is not None and named != coding["system"]:
+            context.warn(node, f"codeSystem {oid} is not that of {name}; kept as sent", "code-invalid")
+    elif named is not None:
+        coding["system"] = named
+        context.warn(node, f"codeSystem {oid!r} is not an OID; {name} is read from its name", "code-invalid")
+    elif oid:
+        context.warn(
+            node, f"codeSystem {oid!r} is not an OID; the code stays without a system", "code-invalid"
+        )
+    if version := (node.get("codeSystemVersion") or "").strip():
+        coding["version"] = version
+    return {key: value for key, value in coding.items() if value}
+
+
+def cd_to_codings(node: Node, context: Context) -> list[Element]:
+    """CD -> Codings: the code, then its translations (which may be all there is)."""
+    codings = [cd_to_coding(node, context)]
+    codings += [cd_to_coding(translation, context) for translation in node.findall("translation")]
+    return [coding for coding in codings if coding]
+
+
+def cd_to_codeable_concept(node: Node | None, context: Context) -> Element | None:
+    """CD/CE/CV -> CodeableConcept; None when there is neither a code nor a text."""
+    if node is None:
+        return None
+    concept: Element = {}
+    if codings := cd_to_codings(node, context):
+        concept["coding"] = codings
+    if text := context.text(node.find("originalText")) or ("" if codings else node.get("displayName", "")):
+        concept["text"] = text
+    return concept or None
+
+
+def ts_to_datetime(node: Node | None, context: Context) -> str | None:
+    """TS -> dateTime with the precision and the offset that were sent; None when it is no time.
+
+    FHIR wants seconds and an offset beside an hour: seconds are padded; a missing offset is the source's
+    zone, with a warning. ``+100`` is read as ``+0100``, with a warning.
+    """
+    if node is None or (time := _time(node, context)) is None:
+        return None
+    parts, moment = time
+    if parts["hour"] is None:
+        return _date(parts)
+    text = moment.isoformat(timespec="seconds") + (parts["fraction"] or "")
+    return text + _offset(node, moment, parts["offset"], context)
+
+
+def ts_to_date(node: Node | None, context: Context) -> str | None:
+    """TS -> date: the calendar date as written, never shifted by an offset."""
+    time = _time(node, context) if node is not None else None
+    return _date(time[0]) if time else None
+
+
+def ts_to_instant(node: Node | None, context: Context) -> str | None:
+    """TS -> instant: a date alone is its first second in the source's zone."""
+    moment = ts_to_datetime(node, context)
+    if moment is None or "T" in moment:
+        return moment
+    first = datetime.datetime.fromisoformat(moment + "-01-01"[: 10 - len(moment)])
+    return first.replace(tzinfo=context.zone).isoformat()
+
+
+def ivl_ts_to_period(node: Node | None, context: Context) -> Element | None:
+    """IVL_TS -> Period; a single value is its start."""
+    if node is None:
+        return None
+    period = {
+        "start": ts_to_datetime(node.find("low"), context) or ts_to_datetime(node, context),
+        "end": ts_to_datetime(node.find("high"), context),
+    }
+    return {key: value for key, value in period.items() if value} or None
+
+
+def pq_to_quantity(node: Node | None, context: Context) -> Element | None:
+    """PQ -> Quantity with the unit as sent; without a unit (or with ``1``) it is a count and has none."""
+    value = "" if node is None else (node.get("value") or "").strip()
+    if node is None or not value:
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        context.warn(node, f"{value!r} is not a number; it is left out")
+        return None
+    unit = (node.get("unit") or "").strip()
+    quantity: Element = {"value": number}
+    if unit and unit != "1":
+        quantity["unit"] = unit
+        if _UCUM_UNIT.fullmatch(unit):  # PQ.unit is UCUM by definition; free text with blanks is not
+            quantity |= {"system": UCUM, "code": unit}
+    return quantity
+
+
+def en_to_human_name(node: Node) -> Element | None:
+    """EN/PN without French qualifiers (professionals, relatives) -> HumanName; parts in any order."""
+    name = {
+        "family": " ".join(_texts(node, "family")),
+        "given": _texts(node, "given"),
+        "prefix": _texts(node, "prefix"),
+        "suffix": _texts(node, "suffix"),
+    }
+    found = {key: value for key, value in name.items() if value}
+    return found or ({"text": text} if (text := text_of(node)) else None)
+
+
+def pn_to_human_names(node: Node) -> list[Element]:
+    """A patient's PN -> HumanNames: one element carries the birth name and the name used.
+
+    ``BR`` marks the birth family name and the first birth given name, ``CL`` (formerly ``SP``) those used; a
+    given name without qualifier is the list of all birth given names.
+    """
+    birth_family, birth_given = _texts(node, "family", "BR"), _texts(node, "given", "BR")
+    listed = _texts(node, "given", None)
+    official: Element = {
+        "use": "official",
+        "family": " ".join(birth_family or _texts(node, "family", None)),
+        "given": birth_given or listed,
+        "prefix": _texts(node, "prefix"),
+        "suffix": _texts(node, "suffix"),
+    }
+    if listed:
+        official["extension"] = [{"url": BIRTH_GIVEN_NAMES, "valueString": " ".join(listed)}]
+    usual: Element = {
+        "use": "usual",
+        "family": " ".join(_texts(node, "family", "CL") or _texts(node, "family", "SP")),
+        "given": _texts(node, "given", "CL"),
+    }
+    return [prune(name) for name in (official, usual) if name["family"] or name["given"]]
+
+
+def ad_to_address(node: Node) -> Element | None:
+    """AD -> Address; the parts of a line are joined in French order."""
+    if node.get("nullFlavor"):
+        return None
+    street = " ".join(t for tag in ("houseNumber", "streetNameType", "streetName") for t in _texts(node, tag))
+    lines = [*_texts(node, "streetAddressLine"), street]
+    lines += [t for tag in ("unitID", "additionalLocator", "postBox", "precinct") for t in _texts(node, tag)]
+    address: Element = prune(
+        {
+            "use": next(
+                (_ADDRESS_USE[u] for u in (node.get("use") or "").split() if u in _ADDRESS_USE), None
+            ),
+            "line": lines,
+            "city": " ".join(_texts(node, "city")),
+            "district": " ".join(_texts(node, "county")),
+            "state": " ".join(_texts(node, "state")),
+            "postalCode": " ".join(_texts(node, "postalCode")),
+            "country": " ".join(_texts(node, "country")),
+        }
+    )
+    if not address or set(address) == {"use"}:
+        return {"text": text} if (text := text_of(node)) else None
+    return address
+
+
+def ad_to_addresses(nodes: list[Node]) -> list[Element]:
+    return [address for node in nodes if (address := ad_to_address(node))]
+
+
+def tel_to_contact_point(node: Node) -> Element | None:
+    """TEL -> ContactPoint; the system is the URL's scheme. MSSante mailboxes are marked as such."""
+    url = (node.get("value") or "").strip()
+    scheme, colon, rest = url.partition(":")
+    value = rest.strip() if colon else url
+    if not value:
+        return None
+    system = _TELECOM_SYSTEM.get(scheme.lower() if colon else "", "email" if "@" in value else "phone")
+    if system == "url":
+        value = url
+    uses = (node.get("use") or "").split()
+    point: Element = {
+        "system": system,
+        "value": value,
+        "use": next((_TELECOM_USE[use] for use in uses if use in _TELECOM_USE), None),
+    }
+    if system == "email" and value.lower().endswith(".mssante.fr"):
+        point["extension"] = [{"url": EMAIL_TYPE, "valueCoding": {"system": EMAIL_TYPES, "code": "MSSANTE"}}]
+    return {key: value for key, value in point.items() if value}
+
+
+def tel_to_telecom(nodes: list[Node]) -> list[Element]:
+    return [point for node in nodes if (point := tel_to_contact_point(node))]
+
+
+_ANY = object()
+
+
+def _texts(node: Node, tag: str, qualifier: object = _ANY) -> list[str]:
+    """The texts of the parts with this tag; ``qualifier`` None means those without one."""
+    parts = node.findall(tag)
+    if qualifier is not _ANY:
+        parts = [part for part in parts if part.get("qualifier") == qualifier]
+    return [text for part in parts if (text := text_of(part))]
+
+
+def _time(node: Node, context: Context) -> tuple[dict[str, str | None], datetime.datetime] | None:
+    """The parts of a TS as written and the moment they name (the first, when they name a longer time)."""
+    value = (node.get("value") or "").strip()
+    if not value:
+        return None
+    found = _TS.fullmatch(value)
+    parts = {} if found is None else found.groupdict()
+    if not parts or (moment := _moment(parts)) is None:
+        context.warn(node, f"{value!r} is not a time; it is left out")
+        return None
+    return parts, moment
+
+
+def _date(parts: dict[str, str | None]) -> str:
+    return "-".join(p for p in (parts["year"], parts["month"], parts["day"]) if p)
+
+
+def _moment(parts: dict[str, str | None]) -> datetime.datetime | None:
+    numbers = [int(parts[name] or default) for name, default in zip(_UNITS, _DEFAULTS, strict=True)]
+    try:
+        return datetime.datetime(*numbers)  # type: ignore[arg-type]
+    except ValueError:
+        return None
+
+
+_UNITS = ("year", "month", "day", "hour", "minute", "second")
+_DEFAULTS = (0, 1, 1, 0, 0, 0)
+
+
+def _offset(node: Node, moment: datetime.datetime, offset: str | None, context: Context) -> str:
+    if offset == "Z":
+        return "Z"
+    if offset is None:
+        context.warn(node, f"The time has no offset; read in {context.source.timezone}")
+    else:
+        hours, minutes = _HOURS_MINUTES[len(offset)](offset[1:])
+        if len(offset) != 5:
+            context.warn(
+                node, f"The offset {offset} has not four digits; read as {offset[0]}{hours}{minutes}"
+            )
+        if int(hours) <= 14 and int(minutes) < 60:
+            return f"{offset[0]}{hours}:{minutes}"
+        context.warn(node, f"{offset} is no offset; the time is read in {context.source.timezone}")
+    return moment.replace(tzinfo=context.zone).isoformat()[-6:]
+
+
+_HOURS_MINUTES: dict[int, Callable[[str], tuple[str, str]]] = {
+    2: lambda digits: (f"0{digits}", "00"),
+    3: lambda digits: (digits, "00"),
+    4: lambda digits: (f"0{digits[0]}", digits[1:]),
+    5: lambda digits: (digits[:2], digits[2:]),
+}
+"""Length of an offset with its sign -> how its digits are read: +1, +01, +100, +0100."""

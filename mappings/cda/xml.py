@@ -1,0 +1,100 @@
+"""XML from outside, read without trusting it, and what every reader of CDA needs to walk it."""
+
+from lxml import etree
+
+from mappings.core.result import Unreadable
+
+Node = etree._Element
+
+XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+MAX_BYTES = 64 * 1024 * 1024
+MAX_DEPTH = 100
+_HL7_V3 = "{urn:hl7-org:v3}"
+
+
+def parse(raw: bytes, *, limit: int = MAX_BYTES, recover: bool = False) -> Node:
+    """Parse a document type free XML document: no DTD, no entities, no network, no comments.
+
+    A single text of more than 10 million bytes is refused by libxml2, so an embedded PDF may have about 7 MB.
+    ``recover`` reads what is not well-formed (undeclared prefixes) as far as it can.
+
+    Raises:
+        Unreadable: too big, not XML, with a document type, nested deeper than ``MAX_DEPTH``.
+    """
+    if len(raw) > limit:
+        raise Unreadable(f"The XML has {len(raw)} bytes; at most {limit} are read")
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        load_dtd=False,
+        dtd_validation=False,
+        no_network=True,
+        huge_tree=False,
+        recover=recover,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        # White space before the XML declaration is an error that real senders make.
+        root = etree.fromstring(raw.lstrip(), parser)
+    except etree.XMLSyntaxError as error:
+        if b"<!ENTITY" in raw or b"<!DOCTYPE" in raw:
+            raise Unreadable("The XML has a document type declaration, which is refused") from None
+        raise Unreadable(f"The document is not well-formed XML: {error.msg}") from None
+    except ValueError:
+        raise Unreadable("The document is not XML") from None
+    if root is None:
+        raise Unreadable("The document is not XML")
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise Unreadable("The XML has a document type declaration, which is refused")
+    _check_depth(root)
+    return root
+
+
+def local_name(node: Node) -> str:
+    """The tag without its namespace or (undeclared) prefix."""
+    return str(node.tag).rpartition("}")[2].rpartition(":")[2]
+
+
+def strip_hl7_namespace(root: Node) -> None:
+    """Make the elements of CDA itself plain names, whatever prefix they came with; others stay qualified."""
+    for node in root.iter(_HL7_V3 + "*"):
+        node.tag = node.tag[len(_HL7_V3) :]
+
+
+def strip_all_namespaces(root: Node) -> None:
+    for node in root.iter():
+        node.tag = local_name(node)
+
+
+def xsi_type(node: Node) -> str:
+    """The data type without its prefix: ``CD`` for ``xsi:type="c:CD"``."""
+    return (node.get(XSI_TYPE) or "").rpartition(":")[2]
+
+
+def text_of(node: Node | None) -> str:
+    """All text below, white space collapsed."""
+    return "" if node is None else " ".join("".join(str(t) for t in node.itertext()).split())
+
+
+def path(node: Node) -> str:
+    """The XPath of an element from the document's root, with positions only where they are needed."""
+    steps = []
+    current: Node | None = node
+    while current is not None:
+        parent = current.getparent()
+        name = local_name(current)
+        if parent is not None and len(siblings := parent.findall(current.tag)) > 1:
+            name += f"[{siblings.index(current) + 1}]"
+        steps.append(name)
+        if name == "ClinicalDocument":
+            break
+        current = parent
+    return "/" + "/".join(reversed(steps))
+
+
+def _check_depth(root: Node) -> None:
+    depth = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > MAX_DEPTH:
+            raise Unreadable(f"The XML is nested deeper than {MAX_DEPTH} elements")
