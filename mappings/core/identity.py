@@ -14,7 +14,7 @@ INS_TYPES: Final = {
 """OID of each kind of INS -> its identifier type code and Identifier.use."""
 
 INS_TEST_OIDS: Final = frozenset({"1.2.250.1.213.1.4.10", "1.2.250.1.213.1.4.11"})
-"""Kinds of INS that are not a person's: official samples under them have wrong keys, so a key is only a hint."""
+"""Kinds of INS that are no person's: official samples have wrong keys under them, so it is a hint."""
 
 IDENTIFIER_TYPE_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
 FR_IDENTIFIER_TYPE_SYSTEM: Final = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"

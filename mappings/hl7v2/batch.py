@@ -1,0 +1,82 @@
+"""Files and frames that hold several messages. HL7 v2.9 chapter 2.10.3 (batch protocol)"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from mappings.core.result import Issue
+from mappings.hl7v2.charset import wide_codec
+
+_START: Final = re.compile(rb"(?:\A|[\r\n\x0b\x1c])[ \t]*((?:MSH|FHS|BHS|BTS|FTS)(?![A-Za-z0-9+/=\s]))")
+_TRAILER: Final = re.compile(rb"(?:\A|[\r\n])[ \t]*(?:BTS|FTS)[ \t]*(?=[\r\n]|\Z)")
+_FRAMING: Final = b"\x0b\x1c\r\n \t"
+
+
+@dataclass(slots=True)
+class Batch:
+    """The messages of a file or frame in order, each from its MSH on, and what is wrong around them."""
+
+    messages: list[bytes] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+
+
+def split(raw: bytes) -> Batch:
+    """Cut a file or frame into its messages; batch headers and trailers (FHS, BHS, BTS, FTS) are checked.
+
+    Never raises: without any message the issues say so.
+    """
+    wide = wide_codec(raw)
+    if wide is not None:
+        try:
+            text = raw.decode(wide).removeprefix("\ufeff")
+        except UnicodeDecodeError:
+            return Batch(issues=[Issue("error", "structure", f"Not {wide} as its first bytes say")])
+        batch = _split(text.encode())
+        batch.messages = [f"\ufeff{message.decode()}".encode(wide) for message in batch.messages]
+        return batch
+    return _split(raw.removeprefix(b"\xef\xbb\xbf"))
+
+
+def _split(raw: bytes) -> Batch:
+    batch = Batch()
+    starts = [match.start(1) for match in _START.finditer(raw)]
+    if not starts:
+        text = "No MSH segment" if raw.strip(_FRAMING) else "Empty input"
+        batch.issues.append(Issue("error", "structure", text, "MSH"))
+        return batch
+    if raw[: starts[0]].strip(_FRAMING):
+        batch.issues.append(
+            Issue("warning", "structure", f"{starts[0]} bytes before the first segment", "MSH")
+        )
+    open_batch = False
+    in_batch = batches = 0
+    for start, end in zip(starts, [*starts[1:], len(raw)], strict=True):
+        line = raw[start:end].strip(_FRAMING)
+        match line[:3]:
+            case b"MSH":
+                # A trailer without any field is told from content only at the end of a message.
+                batch.messages.append(_TRAILER.split(line)[0].rstrip(_FRAMING))
+                in_batch += 1
+            case b"BHS":
+                open_batch, in_batch = True, 0
+                batches += 1
+            case b"BTS":
+                _check(batch, line, "BTS", in_batch, "messages")
+                open_batch = False
+            case b"FTS":
+                _check(batch, line, "FTS", batches, "batches")
+    if open_batch:
+        batch.issues.append(
+            Issue("warning", "structure", "The batch has no trailer: it may be cut off", "BTS")
+        )
+    if not batch.messages:
+        batch.issues.append(Issue("error", "structure", "No MSH segment", "MSH"))
+    return batch
+
+
+def _check(batch: Batch, line: bytes, name: str, count: int, what: str) -> None:
+    first = re.split(rb"[\r\n]", line)[0]
+    declared = first[4:].split(first[3:4])[0].strip().decode("latin-1")
+    if declared and declared != str(count):
+        text = f"{name}-1 declares {declared[:20]} {what}, there are {count}"
+        batch.issues.append(Issue("warning", "structure", text, f"{name}-1"))
