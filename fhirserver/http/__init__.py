@@ -1,0 +1,1 @@
+"""FHIR over HTTP: the only place that knows starlette and uvicorn."""

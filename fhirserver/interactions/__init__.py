@@ -1,0 +1,54 @@
+"""The interactions of the REST API, one module each, and which URL is which.
+
+https://hl7.org/fhir/R4/http.html#summary. HTTP, Bundle entries, feeds and imports come through this table.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from fhirserver.interactions.bundle import bundle
+from fhirserver.interactions.capabilities import capabilities
+from fhirserver.interactions.create import create
+from fhirserver.interactions.delete import conditional_delete, delete
+from fhirserver.interactions.history import history
+from fhirserver.interactions.read import read, vread
+from fhirserver.interactions.search import search
+from fhirserver.interactions.update import conditional_update, update
+from fhirserver.request import Request, Result
+
+if TYPE_CHECKING:
+    from fhirserver.server import Server
+
+Interaction = Callable[[Request, "Server"], Awaitable[Result]]
+
+ROUTES: dict[tuple[str, str], tuple[str, Interaction]] = {
+    ("GET", "metadata"): ("capabilities", capabilities),
+    ("POST", ""): ("transaction", bundle),
+    ("GET", "{type}"): ("search-type", search),
+    ("POST", "{type}/_search"): ("search-type", search),
+    ("POST", "{type}"): ("create", create),
+    ("PUT", "{type}"): ("update", conditional_update),
+    ("DELETE", "{type}"): ("delete", conditional_delete),
+    ("GET", "{type}/{id}"): ("read", read),
+    ("PUT", "{type}/{id}"): ("update", update),
+    ("DELETE", "{type}/{id}"): ("delete", delete),
+    ("GET", "{type}/{id}/_history"): ("history-instance", history),
+    ("GET", "{type}/{id}/_history/{vid}"): ("vread", vread),
+}
+"""(method, path shape) -> (interaction's code in the CapabilityStatement, function)."""
+
+SHAPES = frozenset(shape for _, shape in ROUTES)
+
+
+def methods(shape: str) -> list[str]:
+    """The methods that a path of this shape allows."""
+    return sorted(method for method, s in ROUTES if s == shape)
+
+
+def shape_of(segments: list[str]) -> str:
+    """The shape of a path: its literals and, in braces, what stands for a type, an id or a version."""
+    if not segments or segments == ["metadata"]:
+        return "/".join(segments)
+    names = ("{type}", "{id}", "", "{vid}")
+    parts = [s if s.startswith(("_", "$")) else name for s, name in zip(segments, names, strict=False)]
+    return "/".join(parts) if len(segments) <= len(names) else "?"

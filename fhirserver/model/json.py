@@ -14,6 +14,7 @@ Resource = dict[str, Any]
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+_encode_sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 _KEY = re.compile(rb'"\s*:')
 
 
@@ -63,6 +64,11 @@ def stored(body: bytes) -> Resource:
 def format(value: Any) -> bytes:  # noqa: A001 (the pair of parse)
     """Encode without white space; decimals are written with the digits they came with."""
     return _encode(value)
+
+
+def format_sorted(value: Any) -> bytes:
+    """Encode with the names in order: equal values give equal bytes."""
+    return _encode_sorted(value)
 
 
 def pretty(body: bytes) -> bytes:

@@ -1,0 +1,65 @@
+"""https://hl7.org/fhir/R4/http.html#capabilities: derived from what is registered, never written by hand"""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import fhirserver
+from fhirserver.model import json
+from fhirserver.request import Request, Result
+
+if TYPE_CHECKING:
+    from fhirserver.server import Server
+
+SYSTEM_LEVEL = ("transaction", "batch", "history-system", "search-system")
+
+
+async def capabilities(request: Request, server: "Server") -> Result:
+    """The CapabilityStatement of this server as it runs."""
+    return Result(200, _statement(server), headers={"Cache-Control": "max-age=3600"})
+
+
+@lru_cache(maxsize=4)
+def _statement(server: "Server") -> bytes:
+    return json.format(
+        {
+            "resourceType": "CapabilityStatement",
+            "id": "fhirserver",
+            "status": "active",
+            "date": fhirserver.RELEASED,
+            "kind": "instance",
+            "software": {"name": "fhirserver", "version": fhirserver.__version__},
+            "implementation": {"description": "fhirserver", "url": server.base_url},
+            "fhirVersion": "4.0.1",
+            "format": ["application/fhir+json", "json"],
+            "rest": [
+                {
+                    "mode": "server",
+                    "resource": [_resource(type, server) for type in sorted(server.types)],
+                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                }
+            ],
+        }
+    )
+
+
+def _resource(type: str, server: "Server") -> dict[str, Any]:
+    from fhirserver.interactions import ROUTES
+
+    codes = sorted({code for code, _ in ROUTES.values()} - {"capabilities", *SYSTEM_LEVEL})
+    parameters = server.indexer.parameters(type)
+    return {
+        "type": type,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
+        "interaction": [{"code": code} for code in codes],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
+        "referencePolicy": ["literal", "logical"],
+        "searchParam": [
+            {"name": code, "definition": parameter.url, "type": parameter.type}
+            for code, parameter in sorted(parameters.items())
+        ],
+    }

@@ -1,0 +1,36 @@
+"""https://hl7.org/fhir/R4/http.html#create and #ccreate"""
+
+from typing import TYPE_CHECKING
+
+from fhirserver.errors import MultipleMatches
+from fhirserver.interactions import prepare
+from fhirserver.interactions.criteria import matches
+from fhirserver.interactions.respond import respond, save
+from fhirserver.request import Request, Result
+
+if TYPE_CHECKING:
+    from fhirserver.server import Server
+
+
+async def create(request: Request, server: "Server") -> Result:
+    """Store the body under a new id; with If-None-Exist, only when nothing matches."""
+    resource = prepare.read_body(request, server)
+    prepare.check(resource, request, server)
+    if not request.id:
+        request.id = prepare.new_id()  # once: a repetition after a conflict is the same creation
+    condition = request.headers.get("if-none-exist", "")
+
+    async def attempt() -> Result:
+        unit = server.unit(request)
+        if condition:
+            found = await matches(request.type, condition, server, unit)
+            if len(found) > 1:
+                raise MultipleMatches(f"If-None-Exist matches {len(found)} resources of type {request.type}")
+            if found:
+                return await respond(200, found[0], request, server)
+        stored = await prepare.version(resource, request, None, server)
+        unit.put(stored, None)
+        await save(unit, request)
+        return await respond(201, stored, request, server)
+
+    return await server.repeat(attempt, request)

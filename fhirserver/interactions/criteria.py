@@ -1,0 +1,42 @@
+"""Search criteria in conditional interactions: what they match, race-safe.
+
+https://hl7.org/fhir/R4/http.html#cond-update
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode
+
+from fhirserver.errors import PreconditionFailed
+from fhirserver.interactions.unit import Unit
+from fhirserver.storage.documents import Stored
+
+if TYPE_CHECKING:
+    from fhirserver.server import Server
+
+FILTERLESS = ("_count", "_sort", "_summary", "_elements", "_total", "_format", "_pretty")
+
+
+def encode(pairs: Iterable[tuple[str, str]]) -> str:
+    """Criteria as the text of an If-None-Exist header."""
+    return urlencode(list(pairs))
+
+
+async def matches(type: str, criteria: str, server: "Server", unit: Unit) -> list[Stored]:
+    """At most two resources that match; the unit's commit fails when another writer acts on the same criteria.
+
+    Raises:
+        PreconditionFailed: the criteria are empty (they would match everything).
+        UnknownParameter: conditional writes are always strict.
+    """
+    pairs = [p for p in parse_qsl(criteria.lstrip("?"), keep_blank_values=True) if p[0] not in FILTERLESS]
+    if not any(value for _, value in pairs):
+        raise PreconditionFailed(
+            f"The criteria {type}?{'...' if criteria else ''} select nothing in particular"
+        )
+    canonical = "&".join(f"{name}={value}" for name, value in sorted(pairs))
+    await unit.lock(hashlib.sha256(f"{type}?{canonical}".encode()).hexdigest())
+    query = server.compile(type, pairs)
+    page = await server.repository.search(query, None, 2)
+    return page.resources

@@ -1,0 +1,163 @@
+"""From a body to the version that is stored: the checks and the marks every write shares."""
+
+import base64
+import binascii
+import hashlib
+import uuid
+from typing import TYPE_CHECKING
+
+from fhirserver.errors import BadRequest, FHIRError, TooLarge, UnsupportedMediaType
+from fhirserver.model import json, reference
+from fhirserver.model.json import Resource
+from fhirserver.request import Request
+from fhirserver.storage.documents import Stored, instant
+from fhirserver.storage.repository import now
+
+if TYPE_CHECKING:
+    from fhirserver.server import Server
+
+MEDIA_TYPES = ("application/fhir+json", "application/json", "text/json")
+XML_MEDIA_TYPES = ("application/fhir+xml", "application/xml", "text/xml")
+INLINE_CONTENT = 64 * 1024
+"""A Binary's content beyond this many bytes is kept in the blob store."""
+
+
+class Invalid(BadRequest):
+    """The resource fails the base specification's rules: status 400, https://hl7.org/fhir/R4/http.html#create"""
+
+
+def read_body(request: Request, server: "Server") -> Resource:
+    """The resource a request carries: decoded, or a Binary made of a raw body.
+
+    Raises:
+        MalformedBody: not JSON or XML, or not a resource.
+        UnsupportedMediaType: a type of body that is not read here.
+    """
+    if request.resource is not None:
+        return request.resource
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type in MEDIA_TYPES:
+        return json.parse_resource(request.body)
+    if media_type in ("application/fhir+xml",) or (
+        media_type in XML_MEDIA_TYPES and request.type != "Binary"
+    ):
+        return server.parse_xml(request.body)
+    if request.type == "Binary" and media_type:
+        return _raw_binary(request)
+    known = ", ".join((*MEDIA_TYPES, "application/fhir+xml"))
+    got = f"Content-Type {media_type}" if media_type else "A body without Content-Type"
+    raise UnsupportedMediaType(f"{got} is not read here; use one of {known}")
+
+
+def check(resource: Resource, request: Request, server: "Server") -> None:
+    """Refuse what is not a valid resource of the URL's type.
+
+    Raises:
+        BadRequest: another type than the URL's.
+        Invalid: with every issue found, each with its FHIRPath.
+    """
+    if resource.get("resourceType") != request.type:
+        raise BadRequest(
+            f"The body is a {resource.get('resourceType')}, the URL says {request.type}",
+            expression="resourceType",
+        )
+    issues = server.validator.validate(resource)
+    errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
+    if errors:
+        raise Invalid("The resource is not valid", issues=issues)
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def same(resource: Resource, stored: Stored) -> bool:
+    """Whether storing the resource would change nothing but its version and time."""
+    if stored.deleted or stored.blob:
+        return False
+    return _content(resource) == _content(json.stored(stored.body))
+
+
+async def version(resource: Resource, request: Request, previous: Stored | None, server: "Server") -> Stored:
+    """The next version of a resource: id and ``meta`` set, encoded; a Binary's large content moved aside.
+
+    Raises:
+        TooLarge: beyond the setting ``max_resource``.
+    """
+    number = previous.version + 1 if previous else 1
+    updated = max(now(), previous.updated + 1000) if previous else now()
+    meta = {**resource.get("meta", {}), "versionId": str(number), "lastUpdated": instant(updated)}
+    marked: Resource = {"resourceType": request.type, "id": request.id, "meta": meta}
+    marked |= {name: value for name, value in resource.items() if name not in marked}
+    blob = content_type = ""
+    if request.type == "Binary" and len(data := marked.get("data", "")) > INLINE_CONTENT * 4 // 3:
+        content = _decode(data)
+        blob, content_type = await server.blobs.put(content), marked["contentType"]
+        del marked["data"]
+    elif request.type == "Binary":
+        content_type = marked["contentType"]
+    body = json.format(marked)
+    if len(body) > server.settings.max_resource:
+        raise TooLarge(
+            f"The {request.type} is {len(body)} bytes; at most {server.settings.max_resource} are stored "
+            "in a resource. Put large content into a Binary and refer to it"
+        )
+    return Stored(request.type, request.id, number, updated, request.method, body, blob, content_type)
+
+
+def check_id(id: str) -> None:
+    """https://hl7.org/fhir/R4/datatypes.html#id"""
+    if not reference.is_id(id):
+        raise BadRequest("A logical id is 1 to 64 of the characters A-Z a-z 0-9 - .", expression="id")
+
+
+def location(stored: Stored, server: "Server") -> str:
+    return f"{server.base_url}/{stored.reference}/_history/{stored.version}"
+
+
+def etag_versions(header: str) -> set[str] | None:
+    """The versions an If-Match header names (weak or strong, a list); None for ``*``.
+
+    Raises:
+        BadRequest: not an ETag.
+    """
+    versions = set()
+    for part in header.split(","):
+        tag = part.strip().removeprefix("W/")
+        if tag == "*":
+            return None
+        if len(tag) < 3 or tag[0] != '"' or tag[-1] != '"':
+            raise BadRequest(f'If-Match {part.strip()} is not an ETag such as W/"3"')
+        versions.add(tag[1:-1])
+    return versions
+
+
+def _raw_binary(request: Request) -> Resource:
+    content_type = request.headers["content-type"].strip()
+    binary: Resource = {"resourceType": "Binary", "contentType": content_type}
+    if context := request.headers.get("x-security-context"):
+        binary["securityContext"] = {"reference": context}
+    if request.body:
+        binary["data"] = base64.b64encode(request.body).decode()
+    if request.id:
+        binary["id"] = request.id
+    return binary
+
+
+def _decode(data: str) -> bytes:
+    try:
+        return base64.b64decode(data)
+    except binascii.Error:
+        raise FHIRError("Binary content passed validation but is not base64") from None
+
+
+def content_digest(data: str) -> str:
+    """The name under which the blob store keeps this base64 content."""
+    return hashlib.sha256(_decode(data)).hexdigest()
+
+
+def _content(resource: Resource) -> bytes:
+    """The resource without what the server sets, as bytes to compare."""
+    meta = {k: v for k, v in resource.get("meta", {}).items() if k not in ("versionId", "lastUpdated")}
+    rest = {k: v for k, v in resource.items() if k not in ("meta", "id")}
+    return json.format_sorted({**rest, "meta": meta})

@@ -1,0 +1,79 @@
+"""https://hl7.org/fhir/R4/http.html#read and #vread"""
+
+import base64
+from typing import TYPE_CHECKING
+
+from fhirserver.errors import Gone, NotFound
+from fhirserver.interactions.prepare import check_id
+from fhirserver.model import json
+from fhirserver.request import JSON, Request, Result
+from fhirserver.storage.documents import Stored
+
+if TYPE_CHECKING:
+    from fhirserver.server import Server
+
+
+async def read(request: Request, server: "Server") -> Result:
+    """The current version; 410 when it was deleted, 404 when there never was one."""
+    check_id(request.id)
+    stored = await server.repository.find(request.type, request.id)
+    if stored is None:
+        raise NotFound(f"There is no {request.type}/{request.id}")
+    if stored.deleted:
+        raise Gone(f"{request.type}/{request.id} was deleted", headers={"ETag": stored.etag})
+    return await _result(stored, request, server)
+
+
+async def vread(request: Request, server: "Server") -> Result:
+    """One version; 410 when that version is the deletion."""
+    check_id(request.id)
+    number = int(request.version) if request.version.isascii() and request.version.isdigit() else 0
+    stored = (
+        await server.repository.find_version(request.type, request.id, number) if 0 < number < 2**31 else None
+    )
+    if stored is None:
+        raise NotFound(f"There is no version {request.version} of {request.type}/{request.id}")
+    if stored.deleted:
+        raise Gone(
+            f"Version {request.version} of {request.type}/{request.id} is its deletion",
+            headers={"ETag": stored.etag},
+        )
+    return await _result(stored, request, server)
+
+
+async def full_body(stored: Stored, server: "Server") -> bytes:
+    """The resource's JSON, a Binary's content put back where it is kept apart."""
+    if not stored.blob:
+        return stored.body
+    content = await server.blobs.get(stored.blob)
+    return stored.body[:-1] + b',"data":"' + base64.b64encode(content) + b'"}'
+
+
+async def _result(stored: Stored, request: Request, server: "Server") -> Result:
+    if stored.type == "Binary" and not _wants_resource(request):
+        return Result(
+            200,
+            await _content(stored, server),
+            stored.content_type,
+            etag=stored.etag,
+            last_modified=stored.updated,
+        )
+    body = await full_body(stored, server)
+    return Result(200, body, JSON, etag=stored.etag, last_modified=stored.updated)
+
+
+async def _content(stored: Stored, server: "Server") -> bytes:
+    if stored.blob:
+        return await server.blobs.get(stored.blob)
+    return base64.b64decode(json.stored(stored.body).get("data", ""))
+
+
+def _wants_resource(request: Request) -> bool:
+    """A Binary is served as its content unless a FHIR format is asked for.
+
+    https://hl7.org/fhir/R4/binary.html#rest
+    """
+    if any(name == "_format" for name, _ in request.query):
+        return True
+    accept = request.headers.get("accept", "")
+    return "fhir+" in accept or accept.startswith(("application/json", "text/json"))

@@ -1,0 +1,42 @@
+"""The answer to a write: https://hl7.org/fhir/R4/http.html#ops (Prefer), #create (Location, ETag)"""
+
+from typing import TYPE_CHECKING
+
+from fhirserver.errors import Issue
+from fhirserver.interactions.prepare import location
+from fhirserver.interactions.read import full_body
+from fhirserver.interactions.unit import Unit
+from fhirserver.model import outcome
+from fhirserver.request import Request, Result
+from fhirserver.storage.documents import Stored
+
+if TYPE_CHECKING:
+    from fhirserver.server import Server
+
+RETURN = ("minimal", "representation", "OperationOutcome")
+
+
+async def save(unit: Unit, request: Request) -> None:
+    """Store the unit now, unless it is a transaction's, which stores it at its end."""
+    if request.unit is None:
+        await unit.commit()
+
+
+async def respond(status: int, stored: Stored, request: Request, server: "Server") -> Result:
+    """Status, headers, and the body that the client prefers (the resource, when it says nothing)."""
+    result = Result(
+        status,
+        etag=stored.etag,
+        last_modified=stored.updated,
+        location=location(stored, server) if not stored.deleted else "",
+    )
+    preferred = request.prefer("return", RETURN)
+    if preferred:
+        result.headers["Preference-Applied"] = f"return={preferred}"
+    if preferred == "OperationOutcome":
+        done = {200: "updated", 201: "created", 204: "deleted"}[status]
+        result.status = 200 if status == 204 else status
+        result.body = outcome.body([Issue("information", "informational", f"{stored.reference} is {done}")])
+    elif preferred != "minimal" and not stored.deleted:
+        result.body = await full_body(stored, server)
+    return result

@@ -1,0 +1,28 @@
+"""What a request writes: collected while it is decided, stored at once when it is."""
+
+from dataclasses import dataclass, field
+
+from fhirserver.storage.commit import Lock
+from fhirserver.storage.documents import Stored
+from fhirserver.storage.repository import Repository
+
+
+@dataclass(slots=True)
+class Unit:
+    """The writes of one request or one transaction Bundle."""
+
+    repository: Repository
+    versions: list[tuple[Stored, Stored | None]] = field(default_factory=list)
+    locks: dict[str, Lock] = field(default_factory=dict)
+
+    def put(self, stored: Stored, previous: Stored | None) -> None:
+        self.versions.append((stored, previous))
+
+    async def lock(self, key: str) -> None:
+        """Make the commit fail when somebody else has acted on the same criteria since now."""
+        if key not in self.locks:
+            self.locks[key] = await self.repository.lock(key)
+
+    async def commit(self) -> None:
+        """Raises storage.commit.Conflict when what was read has changed; nothing is written then."""
+        await self.repository.write(self.versions, self.locks.values())

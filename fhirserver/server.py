@@ -1,0 +1,169 @@
+"""The one door: every interaction, whoever asks for it, comes through ``Server.perform``."""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from cryptography.fernet import Fernet, InvalidToken
+
+from fhirserver import interactions, search
+from fhirserver.errors import (
+    BadRequest,
+    FHIRError,
+    MethodNotAllowed,
+    NotFound,
+    TypeNotServed,
+    VersionConflict,
+)
+from fhirserver.interactions.unit import Unit
+from fhirserver.model import outcome, xml
+from fhirserver.model.definitions import Definitions
+from fhirserver.model.json import Resource
+from fhirserver.request import Request, Result
+from fhirserver.search.query import Query
+from fhirserver.settings import Settings
+from fhirserver.storage.blobs import Blobs
+from fhirserver.storage.commit import Conflict
+from fhirserver.storage.repository import Repository
+from fhirserver.validation import Validator
+
+ATTEMPTS = 12
+
+log = structlog.get_logger()
+
+
+class Server:
+    """The parts an interaction needs, and the way in."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        definitions: Definitions,
+        validator: Validator,
+        indexer: search.Indexer,
+        repository: Repository,
+        blobs: Blobs,
+        base_url: str,
+        secret: bytes,
+    ) -> None:
+        self.settings = settings
+        self.definitions = definitions
+        self.validator = validator
+        self.indexer = indexer
+        self.repository = repository
+        self.blobs = blobs
+        self.base_url = base_url
+        self.types = frozenset(settings.resource_types)
+        self._box = Fernet(secret)
+
+    async def perform(self, request: Request) -> Result:
+        """Do what is asked.
+
+        Raises:
+            FHIRError: it is refused or cannot be done; ``answer`` turns that into an answer.
+        """
+        interaction = self.route(request)
+        return await interaction(request, self)
+
+    async def answer(self, request: Request) -> Result:
+        """Do what is asked; a refusal or a failure is an answer too."""
+        try:
+            return await self.perform(request)
+        except FHIRError as error:
+            return refusal(error)
+        except Exception as error:
+            # The text of an unforeseen error may quote a patient's resource: only its kind and place are told.
+            log.error(
+                "unforeseen error", kind=type(error).__name__, method=request.method, where=_where(error)
+            )
+            return refusal(FHIRError(f"Unforeseen error ({type(error).__name__}); it was logged"))
+
+    def route(self, request: Request) -> interactions.Interaction:
+        """Find the interaction of a path and fill in type, id and version.
+
+        Raises:
+            NotFound, TypeNotServed, MethodNotAllowed: no such route, type or method.
+        """
+        segments = [s for s in request.path.split("/") if s] if request.path.strip("/") else []
+        shape = interactions.shape_of(segments)
+        method = "GET" if request.method == "HEAD" else request.method
+        if shape not in interactions.SHAPES:
+            if segments and "{type}" in shape:
+                self.check_type(segments[0])
+            raise NotFound(f"There is nothing at /{request.path.strip('/')[:200]}")
+        for name, segment in zip(shape.split("/"), segments, strict=False):
+            if name == "{type}":
+                self.check_type(segment)
+                request.type = segment
+            elif name == "{id}":
+                request.id = segment
+            elif name == "{vid}":
+                request.version = segment
+        found = interactions.ROUTES.get((method, shape))
+        if found is None:
+            allowed = ", ".join(interactions.methods(shape))
+            raise MethodNotAllowed(
+                f"{request.method} is not possible here; {allowed} is", headers={"Allow": allowed}
+            )
+        return found[1]
+
+    def check_type(self, type: str) -> None:
+        """Raises TypeNotServed with the types that are on."""
+        if type not in self.types:
+            known = "is off" if type in self.definitions.resource_types else "is no FHIR R4 resource type"
+            raise TypeNotServed(f"{type[:64]} {known}; served are {', '.join(sorted(self.types))}")
+
+    def unit(self, request: Request) -> Unit:
+        """Where the request's writes go: the transaction's unit, else one of its own."""
+        return request.unit or Unit(self.repository)
+
+    async def repeat(self, attempt: Callable[[], Awaitable[Result]], request: Request) -> Result:
+        """Decide again while others change what was read; inside a transaction that is the transaction's task."""
+        if request.unit is not None:
+            return await attempt()
+        for round in range(ATTEMPTS):
+            try:
+                return await attempt()
+            except Conflict:
+                await asyncio.sleep(0.002 * 2 ** min(round, 6))
+        raise VersionConflict("Others keep changing the same resources; try again")
+
+    def compile(self, type: str, pairs: Sequence[tuple[str, str]], *, lenient: bool = False) -> Query:
+        return search.compile(
+            type,
+            list(pairs),
+            self.indexer,
+            lenient=lenient,
+            default_count=self.settings.page_size,
+            max_count=self.settings.page_max,
+        )
+
+    def parse_xml(self, body: bytes) -> Resource:
+        return xml.parse(body, self.definitions)
+
+    def seal(self, value: Any) -> str:
+        """Encrypt and sign a value for a link: the server keeps nothing, the client can change nothing."""
+        return self._box.encrypt(msgspec.msgpack.encode(value)).decode()
+
+    def unseal(self, token: str) -> Any:
+        """Raises BadRequest when the token is not one of this server's."""
+        try:
+            return msgspec.msgpack.decode(self._box.decrypt(token.encode()))
+        except (InvalidToken, ValueError, msgspec.DecodeError):
+            raise BadRequest("The page token is not one of this server's") from None
+
+
+def refusal(error: FHIRError) -> Result:
+    """An error as an answer: its status, an OperationOutcome, its headers."""
+    result = Result(error.status, outcome.body(error.issues), headers=dict(error.headers))
+    result.etag = result.headers.pop("ETag", "")
+    return result
+
+
+def _where(error: Exception) -> str:
+    """File, line and function of the last frames; no values."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return " < ".join(f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno} {f.name}" for f in reversed(frames))
