@@ -59,7 +59,11 @@ class _Compilation:
                 required.append((element.name, frozenset(names)))
         rules.required = tuple(required)
         rules.invariants = tuple(
-            (check, constraint.severity, f"{constraint.key}: {constraint.human}")
+            (
+                check,
+                "error" if constraint.severity == "error" else "warning",
+                f"{constraint.key}: {constraint.human}",
+            )
             for constraint in structure.constraints
             if (check := violations(structure.path, constraint.key))
         )

@@ -1,7 +1,8 @@
 """Invariants of the specification, by key. https://hl7.org/fhir/R4/conformance-rules.html#constraints
 
-Written in Python because a general FHIRPath engine takes a thousand times longer. They are only asked about
-content that is well-formed. A key that two definitions use for different rules is preceded by its path.
+Written in Python because a general FHIRPath engine takes a thousand times longer. They rely on well-formed
+content; ``Rules.check`` takes care of that. A key that two definitions use for different rules is preceded by
+its path.
 """
 
 from collections.abc import Callable, Iterator, Mapping

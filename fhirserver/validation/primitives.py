@@ -106,7 +106,7 @@ def is_time(value: Any) -> bool:
 
 
 def is_base64(value: Any) -> bool:
-    """White space in between is allowed. Decoding in C is far faster than a regular expression on megabytes."""
+    """White space in between is allowed. Decoding in C beats a regular expression on megabytes."""
     if type(value) is not str or not value:
         return False
     try:

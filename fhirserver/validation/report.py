@@ -21,8 +21,17 @@ def expression(node: Node) -> str:
 
 def shown(value: object) -> str:
     """A value in a message, cut to a readable length."""
-    text = f"{value!r}" if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    match value:
+        case str():
+            return repr(value) if len(value) <= 60 else f"{value[:57]!r}..."
+        case list():
+            return "an array"
+        case dict():
+            return "an object"
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case _:
+            return str(value)[:60]
 
 
 class Report:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from fhirserver.errors import Severity
 from fhirserver.validation.narrative import is_narrative, problem
 from fhirserver.validation.primitives import Test
 from fhirserver.validation.report import Node, Report, shown
@@ -79,7 +80,7 @@ class Rule:
 
 
 class PrimitiveRule(Rule):
-    """A primitive element; ``wanted`` says what the test accepts, ``code`` is the issue's when it does not."""
+    """A primitive element; ``wanted`` says what the test accepts, ``code`` is the issue's when it fails."""
 
     __slots__ = ("_accepts", "_code", "_many", "_wanted")
 
@@ -228,7 +229,7 @@ class Rules:
         self.resource = resource
         self.elements: dict[str, Rule] = {}
         self.required: tuple[tuple[str, frozenset[str]], ...] = ()
-        self.invariants: tuple[tuple[Violations, str, str], ...] = ()
+        self.invariants: tuple[tuple[Violations, Severity, str], ...] = ()
 
     def check(self, value: Any, node: Node, scope: Scope, alone: bool = True) -> bool:
         """Report what is wrong with the object; say whether nothing is.
@@ -268,12 +269,16 @@ class Rules:
             if names.isdisjoint(value):
                 report.add((node, "." + element), "required", f"{self.name} needs {element}")
         scope.depth -= 1
-        if report.count != before:
-            return False
-        # Invariants speak about well-formed content and may rely on its shape.
+        well_formed = report.count == before
         for violations, severity, text in self.invariants:
-            for place in violations(value):
-                report.add((node, place), "invariant", text, "warning" if severity == "warning" else "error")
+            try:
+                for place in violations(value):
+                    report.add((node, place), "invariant", text, severity)
+            except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+                # An invariant relies on the shape of the content: where that has been found wrong, what is
+                # wrong has been said, and the invariant cannot be asked.
+                if well_formed:
+                    raise
         return report.count == before
 
     def _unknown(self, name: str, node: Node, report: Report) -> None:

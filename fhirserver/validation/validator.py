@@ -13,9 +13,9 @@ class Validator:
     """Checks resources against the R4 definitions. Compiled once; safe to share between threads.
 
     Checked are names, cardinality, JSON types, formats, choices, required bindings, the targets of
-    references, contained resources, extensions, narratives and the invariants in ``invariants.py``, in Bundles
-    and Parameters for the resources inside, too. Not checked: profiles, extensible bindings, currencies, MIME
-    types, units.
+    references, contained resources, extensions, narratives and the invariants in ``invariants.py``; of
+    Bundles and Parameters the resources inside, too. Not checked: profiles, extensible bindings, currencies,
+    MIME types, units.
     """
 
     def __init__(self, definitions: Definitions) -> None:
