@@ -113,9 +113,7 @@ class PrimitiveRule(Rule):
         if value is None or value == "":
             scope.report.add(node, "structure", "ele-1: a value cannot be null or empty")
         elif type(value) is dict or type(value) is list:
-            scope.report.add(
-                node, "structure", f"{self.name} has to be {self._wanted}, not an object or array"
-            )
+            scope.report.add(node, "structure", f"{shown(value)} is not {self._wanted}")
         else:
             why = problem(value) if self._accepts is is_narrative and type(value) is str else None
             text = f"The narrative is refused: {why}" if why else f"{shown(value)} is not {self._wanted}"
@@ -239,8 +237,7 @@ class Rules:
         report = scope.report
         before = report.count
         if type(value) is not dict:
-            what = "null" if value is None else f"{shown(value)}"
-            report.add(node, "structure", f"{self.name} has to be an object, not {what}")
+            report.add(node, "structure", f"{self.name} has to be an object, not {shown(value)}")
             return False
         if not value or (len(value) == 1 and alone and "id" in value and not self.resource):
             report.add(node, "structure", "ele-1: an object cannot be empty or have nothing but an id")

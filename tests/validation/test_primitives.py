@@ -39,7 +39,23 @@ ACCEPTED: dict[str, list[Any]] = {
 }
 
 REFUSED: dict[str, list[Any]] = {
-    "base64Binary": ["", " ", "Q", "QQ=", "QUJ", "QUJD=", "QU-_", "é", "====", "QUJDé", b"QUJD", 1, None],
+    "base64Binary": [
+        "",
+        " ",
+        "Q",
+        "QQ=",
+        "QUJ",
+        "QUJD=",
+        "QUJD====",
+        "QUJDQQ==QUJD",
+        "QU-_",
+        "é",
+        "====",
+        "QUJDé",
+        b"QUJD",
+        1,
+        None,
+    ],
     "boolean": ["true", "", 0, 1, None, []],
     "canonical": ["", "a b", 1],
     "code": ["", " a", "a ", "a  b", "a\tb", "a\n", 1, None, []],
