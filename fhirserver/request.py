@@ -1,4 +1,4 @@
-"""One interaction asked of the server, and its answer: the same for HTTP, Bundle entries, feeds and imports."""
+"""An interaction asked of the server, and its answer: the same for HTTP, Bundle entries, feeds, imports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ JSON = "application/fhir+json; charset=utf-8"
 class Request:
     """An interaction as FHIR's REST API words it.
 
-    ``path`` is relative to the base without a leading slash, ``query`` the decoded pairs in order, ``headers``
-    have lower-case names. ``resource`` is the body already decoded (else ``body`` holds its bytes). ``unit``
-    collects the writes when the request is part of a transaction.
+    ``path`` is relative to the base without a leading slash, ``query`` the decoded pairs in order,
+    ``headers`` have lower-case names. ``resource`` is the body already decoded (else ``body`` holds its
+    bytes). ``unit`` collects the writes when the request is part of a transaction.
     """
 
     method: str

@@ -75,7 +75,7 @@ class Server:
         except FHIRError as error:
             return refusal(error)
         except Exception as error:
-            # The text of an unforeseen error may quote a patient's resource: only its kind and place are told.
+            # The text of an unforeseen error may quote a resource: only its kind and place are told.
             log.error(
                 "unforeseen error", kind=type(error).__name__, method=request.method, where=_where(error)
             )
@@ -121,7 +121,7 @@ class Server:
         return request.unit or Unit(self.repository)
 
     async def repeat(self, attempt: Callable[[], Awaitable[Result]], request: Request) -> Result:
-        """Decide again while others change what was read; inside a transaction that is the transaction's task."""
+        """Decide again while others change what was read; a transaction does that for its entries."""
         if request.unit is not None:
             return await attempt()
         for round in range(ATTEMPTS):

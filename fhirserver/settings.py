@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     base_url: str = Field("", description="public FHIR base URL; default http://HOST:PORT/fhir")
     data_dir: Path = Field(Path("data"), description="directory of the embedded engine")
     mongodb_uri: str = Field("", description="MongoDB replica set or sharded cluster; empty: embedded engine")
+    embedded: bool = Field(False, description="the URI is that of the embedded engine (set by `serve`)")
     database: str = Field("fhirserver", pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,37}$", description="database name")
     packages_dir: Path = Field(
         Path(__file__).parent.parent / "profiles" / "packages", description="directory of the FHIR packages"

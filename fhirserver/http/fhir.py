@@ -120,7 +120,7 @@ async def respond(result: Result, scope: Scope, send: Send) -> None:
 
 
 def _path(scope: Scope) -> str:
-    """The path below the base. Decoded by the server as UTF-8 already; an encoded slash is not a separator."""
+    """The path below the base, percent-decoded by uvicorn."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "")).strip("/")
 

@@ -24,7 +24,7 @@ def encode(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 async def matches(type: str, criteria: str, server: "Server", unit: Unit) -> list[Stored]:
-    """At most two resources that match; the unit's commit fails when another writer acts on the same criteria.
+    """Two resources at most that match; the unit's commit fails when another acts on the same criteria.
 
     Raises:
         PreconditionFailed: the criteria are empty (they would match everything).

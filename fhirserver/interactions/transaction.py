@@ -1,7 +1,8 @@
 """https://hl7.org/fhir/R4/http.html#trules: all or nothing
 
-A transaction is decided entry by entry through the same interactions as everything else, while its writes are
-collected in one unit, which is stored at once. When what was read has changed meanwhile, all is decided again.
+A transaction is decided entry by entry through the same interactions as everything else, while its writes
+are collected in one unit, which is stored at once. When what was read has changed meanwhile, all is decided
+again.
 """
 
 import asyncio

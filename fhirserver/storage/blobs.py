@@ -1,4 +1,4 @@
-"""Large content apart from the documents: GridFS, named by its SHA-256, so that equal content is kept once."""
+"""Large content apart from the documents: GridFS, named by its SHA-256, equal content kept once."""
 
 import hashlib
 

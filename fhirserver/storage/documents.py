@@ -16,8 +16,8 @@ class Stored:
     """One version of a resource as it is stored.
 
     ``body`` is the resource's JSON as it will be served (empty for a deletion), ``updated`` microseconds
-    since 1970, ``method`` the HTTP verb that made the version (for the history), ``blob`` the SHA-256 of a Binary's
-    content kept outside the body.
+    since 1970, ``method`` the HTTP verb that made the version (for the history), ``blob`` the SHA-256 of a
+    Binary's content kept outside the body.
     """
 
     type: str

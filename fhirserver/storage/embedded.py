@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,8 @@ from fhirserver.storage.database import DatabaseError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+URI = "mongodb://127.0.0.1:{port}/?replicaSet=secantus"
+RUNNING = "engine.running"
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 
 log = structlog.get_logger()
@@ -36,7 +39,7 @@ class EmbeddedEngine:
 
     @property
     def uri(self) -> str:
-        return f"mongodb://127.0.0.1:{self.port}/?directConnection=false&replicaSet=secantus"
+        return URI.format(port=self.port)
 
     @property
     def pid(self) -> int:
@@ -53,6 +56,17 @@ class EmbeddedEngine:
         self._watcher = threading.Thread(target=self._watch, name="embedded-engine", daemon=True)
         self._watcher.start()
 
+    @classmethod
+    def running(cls, data_dir: Path) -> str:
+        """The URI of the engine that a server already runs on this directory, "" when there is none."""
+        try:
+            pid, port = (int(part) for part in (data_dir / RUNNING).read_text().split())
+            with socket.create_connection(("127.0.0.1", port), 1):
+                os.kill(pid, 0)
+        except (OSError, ValueError):
+            return ""
+        return URI.format(port=port)
+
     def stop(self) -> None:
         """Stop the engine cleanly (its files are consistent without, too: every commit is synced)."""
         self._stopping.set()
@@ -64,6 +78,7 @@ class EmbeddedEngine:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        (self.data_dir / RUNNING).unlink(missing_ok=True)
 
     def _launch(self) -> None:
         command = _executable()

@@ -1,0 +1,6 @@
+"""``python -m fhirserver``"""
+
+from fhirserver.cli import main
+
+if __name__ == "__main__":
+    main()

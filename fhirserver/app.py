@@ -1,0 +1,94 @@
+"""The composition root: the only place where parts are put together."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+
+from fhirserver import search, settings
+from fhirserver.feeds.mllp import Listener
+from fhirserver.feeds.receive import Receiver
+from fhirserver.http import app as http_app
+from fhirserver.model import definitions, json
+from fhirserver.model.definitions import Definitions
+from fhirserver.search.query import Index
+from fhirserver.server import Server
+from fhirserver.settings import Settings
+from fhirserver.storage.blobs import Blobs
+from fhirserver.storage.database import Database
+from fhirserver.storage.inbox import Inbox
+from fhirserver.storage.repository import Repository
+from fhirserver.storage.secrets import shared_secret
+from fhirserver.validation import Validator
+
+
+@dataclass(slots=True)
+class Parts:
+    """What one server process is made of, open."""
+
+    settings: Settings
+    database: Database
+    server: Server
+    inbox: Inbox
+    receiver: Receiver
+    mllp_port: int = 0
+
+
+def load_definitions(settings: Settings) -> Definitions:
+    """Raises PackageError when the official package is not there: `fhirserver definitions` fetches it."""
+    cache = settings.packages_dir / ".cache"
+    return definitions.load(settings.packages_dir / definitions.PACKAGE, cache)
+
+
+@contextlib.asynccontextmanager
+async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterator[Parts]:
+    """Open the parts of a process and close them in the opposite order.
+
+    ``settings.mongodb_uri`` must be set: the embedded engine is started before (``cli``), because several
+    processes share it. Without ``listen`` there is no MLLP listener.
+
+    Raises:
+        DatabaseError: the database cannot be used.
+        PackageError: the definitions are missing.
+    """
+    compiled = load_definitions(settings)
+    base_url = settings.base_url or f"http://{_host(settings.host)}:{settings.http_port}{http_app.BASE_PATH}"
+    indexer = search.Indexer(compiled, base_url, settings.timezone)
+
+    def index(type: str, body: bytes) -> Index:
+        return indexer.index(json.stored(body))
+
+    database = Database(settings.mongodb_uri, settings.database, embedded=settings.embedded)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        await database.prepare(settings.resource_types)
+        repository = Repository(database, index)
+        blobs = Blobs(database)
+        secret = await shared_secret(database)
+        server = Server(settings, compiled, Validator(compiled), indexer, repository, blobs, base_url, secret)
+        await repository.start()
+        stack.push_async_callback(repository.stop)
+        inbox = Inbox(database, blobs)
+        receiver = Receiver(server, inbox, settings)
+        await receiver.start()
+        stack.push_async_callback(receiver.stop)
+        parts = Parts(settings, database, server, inbox, receiver)
+        if listen and settings.mllp_port >= 0:
+            listener = Listener(receiver, settings)
+            parts.mllp_port = await listener.start()
+            stack.push_async_callback(listener.stop)
+        yield parts
+
+
+def create() -> Starlette:
+    """The application of a worker process, from the environment (uvicorn's factory)."""
+    return build(settings.load())
+
+
+def build(settings: Settings) -> Starlette:
+    return http_app.build(lambda: open_parts(settings))
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

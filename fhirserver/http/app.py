@@ -1,0 +1,65 @@
+"""The ASGI application of one process: the FHIR API, the feeds' entry points, health and metrics."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from fhirserver.errors import NotFound
+from fhirserver.http.feeds import feed_routes
+from fhirserver.http.fhir import FHIRApplication, respond
+from fhirserver.http.health import Health
+from fhirserver.server import refusal
+
+if TYPE_CHECKING:
+    from fhirserver.app import Parts
+
+BASE_PATH = "/fhir"
+
+
+def build(opened: "Callable[[], AbstractAsyncContextManager[Parts]]") -> Starlette:
+    """An application that opens its parts at start-up and closes them at shutdown.
+
+    Routes are made inside the lifespan, when the parts they serve exist.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(application: Starlette) -> AsyncIterator[None]:
+        async with opened() as parts:
+            application.router.routes[:] = _routes(parts)
+            yield
+
+    application = Starlette(lifespan=lifespan)
+    application.router.redirect_slashes = False
+    application.router.default = _unknown_route
+    return application
+
+
+def _routes(parts: "Parts") -> list[Route | Mount]:
+    health = Health(parts)
+    return [
+        Mount(BASE_PATH, app=FHIRApplication(parts.server)),
+        Route("/health", health.ready),
+        Route("/health/live", health.live),
+        Route("/health/ready", health.ready),
+        Route("/metrics", health.metrics),
+        *feed_routes(parts.receiver, parts.inbox, parts.settings),
+        Route("/", _home),
+    ]
+
+
+async def _home(request: Request) -> Response:
+    return RedirectResponse(f"{BASE_PATH}/metadata")
+
+
+async def _unknown_route(scope: Scope, receive: Receive, send: Send) -> None:
+    """Outside of everything: an OperationOutcome, too."""
+    if scope["type"] == "http":
+        known = f"the FHIR API is under {BASE_PATH}, the feeds under /feeds"
+        await respond(refusal(NotFound(f"There is nothing here; {known}")), scope, send)
