@@ -5,27 +5,38 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from mappings.cda.xml import Node, path, text_of
-from mappings.core.result import Issue
+from mappings.core.bundle import full_url, mention
+from mappings.core.result import Element, Issue
 from mappings.core.source import Source
 
 
 @dataclass(slots=True)
 class Context:
-    """The source's settings, the narrative texts by ID, and where remarks go."""
+    """The source's settings, the narrative texts by ID, and where remarks and mentioned resources go."""
 
     source: Source
     narrative: Mapping[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
+    mentioned: list[Element] = field(default_factory=list)
 
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.source.timezone)
 
     def warn(self, node: Node, text: str, code: str = "value") -> None:
-        self.issues.append(Issue("warning", code, text, path(node)))
+        self.warn_at(path(node), text, code)
+
+    def warn_at(self, location: str, text: str, code: str = "value") -> None:
+        self.issues.append(Issue("warning", code, text, location))
 
     def inform(self, node: Node, text: str, code: str = "informational") -> None:
         self.issues.append(Issue("information", code, text, path(node)))
+
+    def mention(self, resource: Element, identifier: Element) -> str:
+        """Add an entry for a resource that is only mentioned; the same identifier gives the same fullUrl."""
+        url = full_url(resource["resourceType"], identifier.get("system", ""), identifier["value"])
+        self.mentioned.append(mention(url, resource, identifier))
+        return url
 
     def text(self, node: Node | None) -> str:
         """The text of an ED (``text``, ``originalText``): its own, or what its reference points to.

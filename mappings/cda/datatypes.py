@@ -3,9 +3,7 @@
 https://hl7.org/fhir/R4/datatypes.html; French usage: CI-SIS, volet Structuration minimale de documents.
 """
 
-import datetime
 import re
-from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 from mappings.cda.context import Context
@@ -14,6 +12,7 @@ from mappings.core.bundle import prune
 from mappings.core.codes import OID, SYSTEM_OF_OID, UUID, system_of_name, system_of_oid
 from mappings.core.identity import ins_identifier, is_ins_oid
 from mappings.core.result import Element
+from mappings.core.times import HL7Time, NotATime, parse
 
 URI = "urn:ietf:rfc:3986"
 UCUM = "http://unitsofmeasure.org"
@@ -33,11 +32,7 @@ _ABSENT_REASON = {
 }
 """v3 NullFlavor -> data-absent-reason."""
 
-_TS = re.compile(
-    r"(?P<year>[0-9]{4})(?:(?P<month>[0-9]{2})(?:(?P<day>[0-9]{2})"
-    r"(?:(?P<hour>[0-9]{2})(?:(?P<minute>[0-9]{2})(?:(?P<second>[0-9]{2})(?P<fraction>\.[0-9]+)?)?)?)?)?)?"
-    r"(?P<offset>Z|[+-][0-9]{1,4})?"
-)
+_OFFSET = re.compile(r"[+-][0-9]+$")
 _ADDRESS_USE = {
     "H": "home",
     "HP": "home",
@@ -147,26 +142,22 @@ def ts_to_datetime(node: Node | None, context: Context) -> str | None:
     """
     if node is None or (time := _time(node, context)) is None:
         return None
-    parts, moment = time
-    if parts["hour"] is None:
-        return _date(parts)
-    text = moment.isoformat(timespec="seconds") + (parts["fraction"] or "")
-    return text + _offset(node, moment, parts["offset"], context)
+    return _in_zone(node, time, context).date_time()
 
 
 def ts_to_date(node: Node | None, context: Context) -> str | None:
     """TS -> date: the calendar date as written, never shifted by an offset."""
     time = _time(node, context) if node is not None else None
-    return _date(time[0]) if time else None
+    return time.date if time else None
 
 
 def ts_to_instant(node: Node | None, context: Context) -> str | None:
-    """TS -> instant: a date alone is its first second in the source's zone."""
-    moment = ts_to_datetime(node, context)
-    if moment is None or "T" in moment:
-        return moment
-    first = datetime.datetime.fromisoformat(moment + "-01-01"[: 10 - len(moment)])
-    return first.replace(tzinfo=context.zone).isoformat()
+    """TS -> instant; a time without a clock is its first second in the source's zone."""
+    if node is None or (time := _time(node, context)) is None:
+        return None
+    if not time.clock:
+        time = HL7Time((time.date + "-01-01")[:10], "00:00:00").in_zone(context.zone)
+    return _in_zone(node, time, context).date_time()
 
 
 def ivl_ts_to_period(node: Node | None, context: Context) -> Element | None:
@@ -303,56 +294,21 @@ def _texts(node: Node, tag: str, qualifier: object = _ANY) -> list[str]:
     return [text for part in parts if (text := text_of(part))]
 
 
-def _time(node: Node, context: Context) -> tuple[dict[str, str | None], datetime.datetime] | None:
-    """The parts of a TS as written and the moment they name (the first, when they name a longer time)."""
+def _time(node: Node, context: Context) -> HL7Time | None:
     value = (node.get("value") or "").strip()
     if not value:
         return None
-    found = _TS.fullmatch(value)
-    parts = {} if found is None else found.groupdict()
-    if not parts or (moment := _moment(parts)) is None:
-        context.warn(node, f"{value!r} is not a time; it is left out")
-        return None
-    return parts, moment
-
-
-def _date(parts: dict[str, str | None]) -> str:
-    return "-".join(p for p in (parts["year"], parts["month"], parts["day"]) if p)
-
-
-def _moment(parts: dict[str, str | None]) -> datetime.datetime | None:
-    numbers = [int(parts[name] or default) for name, default in zip(_UNITS, _DEFAULTS, strict=True)]
     try:
-        return datetime.datetime(*numbers)  # type: ignore[arg-type]
-    except ValueError:
+        time = parse(value)
+    except NotATime as error:
+        context.warn(node, f"{value!r} is not a time ({error}); it is left out")
         return None
+    if (sent := _OFFSET.search(value)) and len(sent[0]) != 5:
+        context.warn(node, f"The offset {sent[0]} has not four digits; read as {time.offset}")
+    return time
 
 
-_UNITS = ("year", "month", "day", "hour", "minute", "second")
-_DEFAULTS = (0, 1, 1, 0, 0, 0)
-
-
-def _offset(node: Node, moment: datetime.datetime, offset: str | None, context: Context) -> str:
-    if offset == "Z":
-        return "Z"
-    if offset is None:
+def _in_zone(node: Node, time: HL7Time, context: Context) -> HL7Time:
+    if time.clock and not time.offset:
         context.warn(node, f"The time has no offset; read in {context.source.timezone}")
-    else:
-        hours, minutes = _HOURS_MINUTES[len(offset)](offset[1:])
-        if len(offset) != 5:
-            context.warn(
-                node, f"The offset {offset} has not four digits; read as {offset[0]}{hours}{minutes}"
-            )
-        if int(hours) <= 14 and int(minutes) < 60:
-            return f"{offset[0]}{hours}:{minutes}"
-        context.warn(node, f"{offset} is no offset; the time is read in {context.source.timezone}")
-    return moment.replace(tzinfo=context.zone).isoformat()[-6:]
-
-
-_HOURS_MINUTES: dict[int, Callable[[str], tuple[str, str]]] = {
-    2: lambda digits: (f"0{digits}", "00"),
-    3: lambda digits: (digits, "00"),
-    4: lambda digits: (f"0{digits[0]}", digits[1:]),
-    5: lambda digits: (digits[:2], digits[2:]),
-}
-"""Length of an offset with its sign -> how its digits are read: +1, +01, +100, +0100."""
+    return time.in_zone(context.zone)

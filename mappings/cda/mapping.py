@@ -1,0 +1,127 @@
+"""A CDA document -> the transaction Bundle of what it asserts."""
+
+from mappings.cda import allergies, immunizations
+from mappings.cda.body import Identities, report_unmapped
+from mappings.cda.context import Context
+from mappings.cda.document import ClinicalDocument, read
+from mappings.cda.document_reference import document_to_reference
+from mappings.cda.patient import (
+    disagreeing_traits,
+    patient_identifier,
+    patient_role_to_patient,
+    record_target,
+)
+from mappings.cda.provenance import document_to_provenance
+from mappings.core.bundle import full_url, mention, transaction
+from mappings.core.result import Element, Held, Issue, Mapped
+from mappings.core.source import Source
+
+_RECORD_TARGET = "/ClinicalDocument/recordTarget"
+_ELEMENTS = {
+    "AllergyIntolerance": allergies.ELEMENTS,
+    "Immunization": immunizations.ELEMENTS,
+    "Observation": immunizations.OBSERVATION_ELEMENTS,
+}
+_UNREAD_HEADER = ("dataEnterer", "informationRecipient", "authenticator", "participant", "authorization")
+
+
+def to_bundle(raw: bytes, source: Source) -> Mapped:
+    """Map a CDA document of level 1 or 3.
+
+    The Patient, the DocumentReference and who acted are created when unknown, else left as they are: a
+    document does not change, and a copy of it that arrives later must not undo what happened to it since
+    (superseded, masked). Allergies and immunizations are put in place of what the last version asserted.
+
+    Raises:
+        Unreadable: no safe, well-formed CDA document.
+        Held: it is not about exactly one patient, or no identifier finds the patient.
+    """
+    document = read(raw)
+    context = Context(source, document.narrative)
+    role = record_target(document)
+    identifier = patient_identifier(document.patient_identifiers, _RECORD_TARGET, context)
+    patient = patient_role_to_patient(role, context)
+    for trait in disagreeing_traits(patient):
+        context.warn(role, f"{trait} disagrees with the digits of the INS", "business-rule")
+    patient_url = full_url("Patient", identifier["system"], identifier["value"])
+    reference, binaries = document_to_reference(document, patient, patient_url, context)
+    if (document.version_number or 1) > 1 and not reference.get("relatesTo"):
+        context.warn(document.root, "A later version that names no document it replaces", "incomplete")
+    master = document.unique_identifier
+    document_url = full_url("DocumentReference", master["system"], master["value"])
+    clinical, unmapped = _clinical(document, patient_url, identifier, context)
+    targets = [document_url, *(entry["fullUrl"] for entry in clinical)]
+    signed = {**patient, "reference": patient_url}
+    provenance = document_to_provenance(document, targets, document_url, signed, context)
+    entries = [
+        mention(patient_url, patient, identifier),
+        *context.mentioned,
+        mention(document_url, reference, master),
+        *binaries,
+        *clinical,
+        provenance,
+    ]
+    return Mapped(
+        bundle=transaction(entries),
+        issues=list(dict.fromkeys(context.issues)),
+        unread=[*_unread_header(document), *unmapped],
+        cleared=cleared(clinical),
+        patient=f"{identifier['system']}|{identifier['value']}",
+    )
+
+
+def clinical_entries(
+    document: ClinicalDocument, *, patient: str, document_reference: str, source: Source
+) -> tuple[list[Element], list[Issue]]:
+    """The coded content of a document whose Patient and DocumentReference come from elsewhere.
+
+    ``patient`` and ``document_reference`` are the fullUrls of their entries. The entries are the allergies,
+    immunizations and reactions (PUT), who performed or recorded them, and the Provenance of them all; none
+    when the document has no such content. Give the PUT entries to ``cleared`` for ``Mapped.cleared``.
+    """
+    context = Context(source, document.narrative)
+    clinical, _ = _clinical(document, patient, _identity(document), context)
+    if not clinical:
+        return [], list(dict.fromkeys(context.issues))
+    targets = [entry["fullUrl"] for entry in clinical]
+    signed = {"identifier": document.patient_identifiers, "reference": patient}
+    provenance = document_to_provenance(document, targets, document_reference, signed, context)
+    entries = [*context.mentioned, *clinical, provenance]
+    return entries, list(dict.fromkeys(context.issues))
+
+
+def cleared(entries: list[Element]) -> dict[str, set[str]]:
+    """The elements that PUT entries of this mapping leave out and that must go from what is stored."""
+    return {
+        entry["fullUrl"]: left_out
+        for entry in entries
+        if entry["request"]["method"] == "PUT"
+        and (left_out := set(_ELEMENTS[entry["resource"]["resourceType"]]) - _present(entry["resource"]))
+    }
+
+
+def _clinical(
+    document: ClinicalDocument, patient_url: str, identifier: Element | None, context: Context
+) -> tuple[list[Element], list[str]]:
+    """The clinical entries, and the names of the entries that gave none."""
+    identities = Identities(document, identifier)
+    by_allergy = allergies.allergies(document, patient_url, identities, context)
+    by_vaccination, reactions = immunizations.immunizations(document, patient_url, identities, context)
+    unmapped = report_unmapped(document, {*by_allergy, *by_vaccination}, context)
+    return [*by_allergy.values(), *by_vaccination.values(), *reactions], unmapped
+
+
+def _identity(document: ClinicalDocument) -> Element | None:
+    """The identifier ``to_bundle`` would find the patient by, so that either way entries are the same."""
+    try:
+        return patient_identifier(document.patient_identifiers, _RECORD_TARGET, Context(Source()))
+    except Held:  # whoever calls knows the patient by other means
+        return None
+
+
+def _present(resource: Element) -> set[str]:
+    return {name.removeprefix("_") for name in resource}
+
+
+def _unread_header(document: ClinicalDocument) -> list[str]:
+    return [name for name in _UNREAD_HEADER if document.root.find(name) is not None]
