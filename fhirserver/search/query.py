@@ -52,7 +52,8 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """``keys`` contains an entry e with low <= e < high: ``system|``, ``:below``, and presence (``:missing``)."""
+    """``keys`` contains an entry e with low <= e < high: ``system|``, ``:below``, and presence
+    (``:missing``)."""
 
     low: str
     high: str

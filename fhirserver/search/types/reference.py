@@ -1,0 +1,95 @@
+"""Reference parameters: which resource, or which canonical, a resource points to.
+
+A reference is one key, ``subject|Patient/1``: relative for this server's own resources however they were
+written, absolute for those of others. A versioned reference has a second key with the version, so that it is
+found by either. A canonical has a key without and, where it says one, a key with its version. ``subject|``
+alone stands for a reference without an address (a display, an identifier, a contained resource).
+
+https://hl7.org/fhir/R4/search.html#reference
+"""
+
+from typing import Any
+
+from fhirserver.errors import BadRequest
+from fhirserver.model import reference
+from fhirserver.search.expressions import Path
+from fhirserver.search.parameters import Parameter, Site
+from fhirserver.search.query import Condition, Index, KeyRange, Keys, Nothing
+from fhirserver.search.types import sorting, token, uri
+from fhirserver.search.values import escape, shown, split, unescape
+
+
+def entries(index: Index, code: str, type: str, value: Any, site: Site) -> None:
+    """Index a Reference, a canonical or uri, or the identity of a nested resource (Bundle.composition)."""
+    if type == "Reference":
+        literal = value.get("reference")
+        _literal(index, code, literal or "", site)
+        identifier = value.get("identifier")
+        if identifier:
+            token.pair(index, f"{code}:identifier", identifier.get("system"), identifier.get("value"))
+    elif type == "Resource":
+        id = value.get("id")
+        _literal(index, code, f"{value['resourceType']}/{id}" if id else "", site)
+    else:
+        uri.entries(index, code, type, value, site)
+
+
+def _literal(index: Index, code: str, literal: str, site: Site) -> None:
+    parsed = reference.parse(literal, site.base_url)
+    address = parsed.address
+    index.keys.append(f"{code}|{escape(address)}")
+    if parsed.version:
+        index.keys.append(f"{code}|{address}/_history/{parsed.version}")
+    if address:
+        sorting.note(index, code, address)
+
+
+def points_to(parameter: Parameter, value: str, site: Site) -> Condition:
+    address, *version = (unescape(part) for part in split(value, "|"))
+    if version:
+        if parameter.found <= {"Reference", "Resource"}:
+            raise BadRequest(f"{shown(value)} has a |version; {parameter.code} is not a canonical")
+        return uri.equals(parameter, value, site)
+    if reference.is_id(address):
+        return Keys(tuple(f"{parameter.code}|{target}/{address}" for target in parameter.targets))
+    # An address without its version is a key of every reference to it, one with its version of those alone.
+    parsed = reference.parse(address, site.base_url)
+    if parsed.is_contained:
+        raise BadRequest(f"{shown(value)} is inside another resource, which search does not look into")
+    return Keys((f"{parameter.code}|{escape(str(parsed))}",))
+
+
+def of_type(parameter: Parameter, type: str, value: str, site: Site) -> Condition:
+    """``subject:Patient=1``: the modifier is the name of a resource type."""
+    if type not in parameter.targets:
+        raise BadRequest(f"{parameter.code} cannot refer to {type}; it can to {', '.join(parameter.targets)}")
+    text = unescape(value)
+    if reference.is_id(text):
+        return Keys((f"{parameter.code}|{type}/{text}",))
+    if reference.parse(text, site.base_url).type != type:
+        return Nothing()
+    return points_to(parameter, value, site)
+
+
+def identifier(parameter: Parameter, value: str, site: Site) -> Condition:
+    """``subject:identifier=system|value``: a token search on Reference.identifier."""
+    if "Reference" not in parameter.found:
+        raise BadRequest(f"{parameter.code} is a canonical, which has no identifier")
+    as_token = Parameter(f"{parameter.code}:identifier", "token", (Path("identifier", (), "Identifier"),))
+    return token.equals(as_token, value, site)
+
+
+def below(parameter: Parameter, value: str, site: Site) -> Condition:
+    if "canonical" not in parameter.found:
+        raise BadRequest(
+            f":below on {parameter.code} needs a hierarchy of resources, which is not supported yet"
+        )
+    return uri.below(parameter, value, site)
+
+
+def present(parameter: Parameter) -> Condition:
+    return KeyRange(f"{parameter.code}|", f"{parameter.code}}}")
+
+
+MODIFIERS = {"": points_to, "identifier": identifier, "below": below}
+"""And the names of the resource types it may point to, see ``of_type``."""

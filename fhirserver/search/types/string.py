@@ -1,0 +1,86 @@
+"""String parameters: the start of a value, without case, accents and punctuation.
+
+Each value is one entry of ``sorted``, ``family|durand\\x1fDURAND``: folded, then as it was written. So one
+range finds by prefix, a narrower one exactly, and a pattern up to the \\x1f finds inside. As
+search.html#string advises for "Carreno Quinones", a value is also found by the start of each of its first
+words (``given=marie`` finds "DOMINIQUE MARIE-LOUISE"): these are entries of the folded text from that word
+on.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fhirserver.errors import BadRequest
+from fhirserver.search.parameters import Parameter, Site
+from fhirserver.search.query import Condition, Index, Range
+from fhirserver.search.text import END, exactly, fold, tails
+from fhirserver.search.types import sorting
+from fhirserver.search.values import shown, unescape
+
+WORDS = 8
+"""So many words of a value start an entry."""
+
+_WRITTEN = "\x1f"
+_PARTS = ("text", "family", "given", "prefix", "suffix")
+_ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
+
+
+def entries(index: Index, code: str, type: str, value: Any, site: Site) -> None:
+    """Index one value: a string, or the string parts of a HumanName or an Address."""
+    if type == "HumanName":
+        texts = list(_texts(value, _PARTS))
+    elif type == "Address":
+        texts = list(_texts(value, _ADDRESS_PARTS))
+    else:
+        texts = [value]
+    for text in texts:
+        start = fold(text)
+        index.sorted.append(f"{code}|{start}{_WRITTEN}{exactly(text)}")
+        if " " in start:
+            index.sorted += [f"{code}|{tail}" for tail in tails(start, WORDS)]
+        sorting.note(index, code, start)
+
+
+def _texts(element: dict[str, Any], names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        part = element.get(name)
+        if type(part) is list:
+            yield from (text for text in part if text is not None)
+        elif part is not None:
+            yield part
+
+
+def starts_with(parameter: Parameter, value: str, site: Site) -> Condition:
+    low = f"{parameter.code}|{folded(value)}"
+    return Range(low, low + END)
+
+
+def contains(parameter: Parameter, value: str, site: Site) -> Condition:
+    pattern = rf"^{re.escape(parameter.code)}\|[^{_WRITTEN}]*{re.escape(folded(value))}"
+    return Range(f"{parameter.code}|", f"{parameter.code}}}", pattern)
+
+
+def exact(parameter: Parameter, value: str, site: Site) -> Condition:
+    text = unescape(value)
+    low = f"{parameter.code}|{fold(text)}{_WRITTEN}{exactly(text)}"
+    return Range(low, low + "\x01")
+
+
+def present(parameter: Parameter) -> Condition:
+    return Range(f"{parameter.code}|", f"{parameter.code}}}")
+
+
+MODIFIERS = {"": starts_with, "contains": contains, "exact": exact}
+
+
+def folded(value: str) -> str:
+    """A searched value without escapes, folded.
+
+    Raises:
+        BadRequest: nothing is left to search for.
+    """
+    text = fold(unescape(value))
+    if not text:
+        raise BadRequest(f"{shown(value)} has no letter and no digit to search for")
+    return text
