@@ -23,7 +23,7 @@ class CPU:
 def cpu(pid: int) -> CPU:
     """CPU of the process tree under a server: its own processes, and the engine's (by command line)."""
     app = database = 0.0
-    for process in _tree(pid):
+    for process in tree(pid):
         try:
             command = Path(f"/proc/{process}/cmdline").read_bytes().lower()
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -60,7 +60,8 @@ def commit() -> str:
     return output.strip()
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """The process and all that descend from it, those that ended meanwhile left out."""
     found = [pid]
     for process in found:
         for path in Path(f"/proc/{process}/task").glob("*/children"):

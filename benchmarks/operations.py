@@ -1,0 +1,106 @@
+"""The calls whose speed is measured, made from the synthetic population."""
+
+import itertools
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from benchmarks.codes import Element
+from benchmarks.load import Call, Connection, Exchange
+from benchmarks.messages import adt, oru
+from benchmarks.people import INS_OID, Person
+from benchmarks.record import record
+from fhirserver.model.json import format as format_json
+
+BASE = "/fhir"
+ENTRIES = 50
+"""Entries of a transaction."""
+SEARCHED = ("DocumentReference", "AllergyIntolerance", "Immunization", "Observation")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """``calls`` makes the calls from a population and the number wanted.
+
+    ``complete``: all calls are made, however long it takes, because the next operations need what they store.
+    """
+
+    name: str
+    calls: Callable[[list[Person], int], Iterable[Call]]
+    exchange: Exchange = Connection.http
+    complete: bool = False
+
+
+def transactions(people: list[Person], count: int) -> Iterator[Call]:
+    """The whole population, in Bundles of 50 updates that create; the count does not limit it."""
+    resources = itertools.chain.from_iterable(map(record, people))
+    while chunk := list(itertools.islice(resources, ENTRIES)):
+        entries = [
+            {"resource": resource, "request": {"method": "PUT", "url": _name(resource)}} for resource in chunk
+        ]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        yield Call("POST", BASE, format_json(bundle))
+
+
+def creates(people: list[Person], count: int) -> Iterator[Call]:
+    """Clinical resources of known patients, once more, under ids of the server's choice."""
+    for resource in itertools.islice(_clinical(people), count):
+        new = {name: value for name, value in resource.items() if name != "id"}
+        yield Call("POST", f"{BASE}/{resource['resourceType']}", format_json(new))
+
+
+def reads(people: list[Person], count: int) -> Iterator[Call]:
+    """Any resource of the population, at random."""
+    names = [_name(resource) for someone in people for resource in record(someone)]
+    chance = random.Random("reads")
+    return (Call("GET", f"{BASE}/{chance.choice(names)}") for _ in range(count))
+
+
+def updates(people: list[Person], count: int) -> Iterator[Call]:
+    """A changed body for resources that exist, each once."""
+    for resource in itertools.islice(_clinical(people), count):
+        changed = {**resource, "language": "fr-FR"}
+        yield Call("PUT", f"{BASE}/{_name(resource)}", format_json(changed))
+
+
+def searches_by_patient(people: list[Person], count: int) -> Iterator[Call]:
+    """What an app asks for to show a record: one type of one person."""
+    chance = random.Random("searches")
+    for _ in range(count):
+        patient = f"Patient/{chance.choice(people).id}"
+        yield Call("GET", f"{BASE}/{chance.choice(SEARCHED)}?patient={patient}")
+
+
+def searches_by_identifier(people: list[Person], count: int) -> Iterator[Call]:
+    """Who has this INS?"""
+    chance = random.Random("identifiers")
+    for _ in range(count):
+        token = quote(f"urn:oid:{INS_OID}|{chance.choice(people).ins}", safe=":")
+        yield Call("GET", f"{BASE}/Patient?identifier={token}")
+
+
+def messages(people: list[Person], count: int) -> Iterator[Call]:
+    """An admission and then a blood report for one person after another."""
+    pairs = ((adt(someone), oru(someone)) for someone in people)
+    return (Call(body=message) for message in itertools.islice(itertools.chain.from_iterable(pairs), count))
+
+
+OPERATIONS = (
+    Operation(f"transaction of {ENTRIES}", transactions, complete=True),
+    Operation("create", creates),
+    Operation("read", reads),
+    Operation("update", updates),
+    Operation("search by patient", searches_by_patient),
+    Operation("search by identifier", searches_by_identifier),
+    Operation("HL7v2 message acknowledged", messages, Connection.mllp),
+)
+
+
+def _name(resource: Element) -> str:
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+def _clinical(people: list[Person]) -> Iterator[Element]:
+    for someone in people:
+        yield from (r for r in record(someone) if r["resourceType"] not in ("Patient", "Binary"))

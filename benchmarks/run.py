@@ -1,0 +1,135 @@
+"""Measure a server of its own: ``python -m benchmarks.run --size 300``.
+
+Starts ``fhirserver serve`` with an empty embedded database, loads a synthetic population, measures one
+operation after the other and writes ``benchmarks/results.md``. Server, engine and load share the cores.
+"""
+
+import argparse
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import load
+from benchmarks.operations import OPERATIONS, Operation
+from benchmarks.people import Person, patients
+from benchmarks.processes import CPU, commit, cpu, machine
+from benchmarks.server import RunningServer, running
+
+RESULTS = Path(__file__).with_name("results.md")
+COLUMNS = (
+    "operation", "answers", "errors", "per second", "p50 ms", "p99 ms",
+    "app CPU µs", "database CPU µs", "load CPU µs",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One operation measured; ``load`` is the CPU that the load generator itself used, in seconds."""
+
+    name: str
+    measured: load.Measured
+    spent: CPU
+    load: float
+
+    def cells(self) -> tuple[str, ...]:
+        measured = self.measured
+        per_call = 1e6 / max(measured.count, 1)
+        return (
+            self.name,
+            str(len(measured.latencies)),
+            str(sum(measured.errors.values())),
+            f"{measured.rate:,.0f}",
+            f"{measured.percentile(0.5) * 1000:.1f}",
+            f"{measured.percentile(0.99) * 1000:.1f}",
+            f"{self.spent.app * per_call:,.0f}",
+            f"{self.spent.database * per_call:,.0f}",
+            f"{self.load * per_call:,.0f}",
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
+    people = list(islice(patients(options.seed), options.size))
+    with running(options.workers) as server:
+        rows = [_measure(operation, people, server, options) for operation in OPERATIONS]
+    _print(rows)
+    settings = (
+        f"{options.size} people (seed {options.seed}), {options.concurrency} connections, at most "
+        f"{options.count} calls and {options.seconds:g} s an operation, {options.workers} server "
+        "process(es), embedded engine"
+    )
+    options.output.write_text(_markdown(rows, settings))
+    return 1 if any(row.measured.errors for row in rows) else 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--size", type=int, default=300, help="how many people (default 300)")
+    parser.add_argument("--seed", type=int, default=1, help="which people (default 1)")
+    parser.add_argument("--concurrency", type=int, default=16, help="connections (default 16)")
+    parser.add_argument("--count", type=int, default=5000, help="most calls of an operation (default 5000)")
+    parser.add_argument(
+        "--seconds", type=float, default=15.0, help="most seconds of an operation (default 15)"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="server processes (default 1)")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="results file")
+    return parser.parse_args(arguments)
+
+
+def _measure(
+    operation: Operation, people: list[Person], server: RunningServer, options: argparse.Namespace
+) -> Row:
+    # The calls are made beforehand: their making is not part of what is measured.
+    calls = list(operation.calls(people, options.count))
+    port = server.mllp_port if operation.exchange is load.Connection.mllp else server.http_port
+    before, own = cpu(server.pid), time.process_time()
+    seconds = math.inf if operation.complete else options.seconds
+    measured = asyncio.run(load.run(calls, port, operation.exchange, options.concurrency, seconds))
+    return Row(operation.name, measured, cpu(server.pid).since(before), time.process_time() - own)
+
+
+def _print(rows: list[Row]) -> None:
+    table = Table(title="Measured")
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == "operation" else "right")
+    for row in rows:
+        table.add_row(*row.cells())
+    console = Console(width=130)
+    console.print(table)
+    for row in rows:
+        for error, count in row.measured.errors.items():
+            console.print(f"[red]{row.name}: {count} x {error}[/red]")
+
+
+def _markdown(rows: list[Row], settings: str) -> str:
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" + "|---:" * (len(COLUMNS) - 1) + "|"]
+    lines += ["| " + " | ".join(row.cells()) + " |" for row in rows]
+    errors = [f"- {r.name}: {n} x {error}" for r in rows for error, n in r.measured.errors.items()]
+    return "\n".join(
+        (
+            "# What is fast, measured",
+            "",
+            "Written by `python -m benchmarks.run`. CPU is per call, user and system, of the server's",
+            "processes, the engine's and the load generator's, which share the cores.",
+            "Every write is durable before it is answered.",
+            "",
+            f"- Machine: {machine()}",
+            f"- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; commit {commit()}",
+            f"- Settings: {settings}",
+            "",
+            *lines,
+            "",
+            *(["Errors:", "", *errors, ""] if errors else []),
+        )
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
