@@ -222,7 +222,7 @@ def _run(ready: Settings, listening: socket.socket) -> None:
 
 @contextmanager
 def _database(chosen: Settings, *, attach: bool = False) -> Iterator[Settings]:
-    """The settings with a database that answers and definitions that are there; the embedded engine runs inside.
+    """The settings with a database that answers and definitions that are there; runs the embedded engine.
 
     With ``attach`` the engine of a server that already runs on the directory is used.
     """

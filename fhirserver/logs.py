@@ -1,7 +1,7 @@
 """Logging: structured lines on stderr, JSON when nobody watches.
 
-Events name ids, types, statuses and counts. What a resource or a message says never gets here, nor does a URL's
-query.
+Events name ids, types, statuses and counts. What a resource or a message says never gets here, nor does a
+URL's query.
 """
 
 import logging

@@ -70,16 +70,11 @@ def to_document(stored: Stored, index: Index | None, seq: int) -> Document:
         document |= {
             "seq": Int64(seq),
             "keys": index.keys,
-            "sorted": index.sorted + [bound for entry in index.intervals for bound in bounds(*entry)],
+            "sorted": index.sorted,
             "intervals": [{"p": p, "l": low, "h": high} for p, low, high in index.intervals],
             "sort": {name: list(values) for name, values in index.sort.items()},
         }
     return document
-
-
-def bounds(parameter: str, low: str, high: str) -> tuple[str, str]:
-    """The range keys of an interval: its lower and its upper bound, each found by range."""
-    return f"{parameter}<|{low}", f"{parameter}>|{high}"
 
 
 def to_history(stored: Stored) -> Document:

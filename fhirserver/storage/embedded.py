@@ -102,6 +102,7 @@ class EmbeddedEngine:
                     start_new_session=True,
                 )
             if self._await_listening(log_path, offset, deadline):
+                (self.data_dir / RUNNING).write_text(f"{self.pid} {self.port}\n")
                 log.info(
                     "embedded engine started", port=self.port, pid=self.pid, directory=str(self.data_dir)
                 )

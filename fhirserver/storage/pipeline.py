@@ -16,7 +16,7 @@ from fhirserver.storage.database import Collection, Database
 from fhirserver.storage.documents import FIELDS, Document, Stored, from_document
 
 WINDOW = 4096
-END = "\U0010ffff"
+NARROW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +200,9 @@ def _driver(condition: q.Condition) -> Driver:
             wanted = keys[0] if len(keys) == 1 else {"$in": list(keys)}
             return Driver({"keys": wanted}, min(99, _breadth(keys)))
         case q.Range(low, high):
-            return Driver({"sorted": {"$gte": low, "$lt": high}}, 30)
-        case q.Interval():
-            return _interval_driver(condition)
+            return Driver({"sorted": {"$gte": low, "$lt": high}}, _spread(low, high))
+        case q.KeyRange(low, high):
+            return Driver({"keys": {"$gte": low, "$lt": high}}, 80)
         case q.Updated(low, high):
             bounds = {op: v for op, v in (("$gte", low), ("$lt", high)) if v is not None}
             return Driver({"updated": bounds}, 40) if bounds else EVERYTHING
@@ -235,22 +235,10 @@ def _breadth(keys: Iterable[str]) -> int:
     return worst
 
 
-def _interval_driver(interval: q.Interval) -> Driver:
-    """A range over one bound, where the condition closes it on both sides; else it may be half of all."""
-    for sign, bounds in (("<", interval.low), (">", interval.high)):
-        lows = [v for op, v in bounds if op in ("$gte", "$gt", "$eq")]
-        highs = [v for op, v in bounds if op in ("$lte", "$lt", "$eq")]
-        prefix = f"{interval.parameter}{sign}|"
-        if lows and highs:
-            # Exact bounds are checked in the second stage; a range key ends the upper one inclusively.
-            return Driver({"sorted": {"$gte": prefix + max(lows), "$lt": prefix + min(highs) + END}}, 35)
-    # low >= a and high <= b bound the same interval: its low end lies between a and b.
-    after = [v for op, v in interval.low if op in ("$gte", "$gt")]
-    before = [v for op, v in interval.high if op in ("$lte", "$lt")]
-    if after and before:
-        prefix = f"{interval.parameter}<|"
-        return Driver({"sorted": {"$gte": prefix + max(after), "$lt": prefix + min(before) + END}}, 35)
-    return EVERYTHING
+def _spread(low: str, high: str) -> int:
+    """How much of a collection a range may match: bounds that begin alike enclose little."""
+    start = low.find("|") + 1
+    return 30 if low[: start + NARROW] == high[: start + NARROW] else 70
 
 
 def _union(drivers: list[Driver]) -> Driver:
@@ -284,6 +272,8 @@ def _exact(condition: q.Condition) -> Document:
             return {"_id": {"$in": list(ids)}}
         case q.Keys(keys):
             return {"keys": {"$in": list(keys)}}
+        case q.KeyRange(low, high):
+            return {"keys": {"$elemMatch": {"$gte": low, "$lt": high}}}
         case q.Range(low, high, pattern):
             bounds: Document = {"$gte": low, "$lt": high}
             if pattern:
