@@ -55,7 +55,7 @@ class Path:
             nodes = step(nodes)
             if not nodes:
                 return nodes
-        return [n for n in nodes if n is not None]
+        return nodes if None not in nodes else [n for n in nodes if n is not None]
 
 
 def compile_expression(expression: str, definitions: Definitions, type: str) -> tuple[Path, ...]:

@@ -12,7 +12,7 @@ from fhirserver.model.temporal import NotTemporal
 from fhirserver.search.expressions import Path
 from fhirserver.search.parameters import Parameter, Site, compile_parameters
 from fhirserver.search.query import Index
-from fhirserver.search.types import composite
+from fhirserver.search.types import composite, string
 from fhirserver.search.types.registry import COMPARISONS, Entries
 
 STORED = ("_id", "_lastUpdated")
@@ -95,7 +95,7 @@ class Indexer:
             text = f"An element of {type}.{root} is not of the type that FHIR defines"
             raise Unprocessable(text, expression=f"{type}.{root}") from error
         index.keys = list(dict.fromkeys(index.keys))
-        index.sorted = list(dict.fromkeys(index.sorted))
+        index.sorted = string.without_repetition(index.sorted)
         index.intervals = list(dict.fromkeys(index.intervals))
         return index
 

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html#string
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 
 LENGTH = 200
 """Longer strings are compared by their first so many characters (and a hash, for ``:exact``)."""
@@ -17,23 +18,30 @@ _LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ð": "d
 _gaps = re.compile(r"[\W_]+")
 
 
+@lru_cache(maxsize=8192)
 def fold(text: str) -> str:
     """``"Œuvres de l'Haÿ-les-Roses"`` -> ``"oeuvres de l hay les roses"``."""
     text = text[: 2 * LENGTH].casefold()
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS))
         text = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    return _gaps.sub(" ", text).strip()[:LENGTH]
+    return _gaps.sub(" ", text)[: LENGTH + 1].strip()
 
 
 def tails(folded: str, words: int) -> list[str]:
-    """The text from its second word on, from its third ...: so that a search finds each of the first
-    words."""
+    """The text from its second word on, from its third ..., so that each of the first ``words`` starts one.
+
+    Words of one letter start none: they are what is left of l' and d'.
+    """
     found: list[str] = []
     position = folded.find(" ")
-    while position != -1 and len(found) < words - 1:
-        found.append(folded[position + 1 :])
-        position = folded.find(" ", position + 1)
+    for _ in range(words - 1):
+        if position == -1:
+            break
+        following = folded.find(" ", position + 1)
+        if following != position + 2:
+            found.append(folded[position + 1 :])
+        position = following
     return found
 
 

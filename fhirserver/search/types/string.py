@@ -1,14 +1,16 @@
 """String parameters: the start of a value, without case, accents and punctuation.
 
 Each value is one entry of ``sorted``, ``family|durand\\x1fDURAND``: folded, then as it was written. So one
-range finds by prefix, a narrower one exactly, and a pattern up to the \\x1f finds inside. As
-search.html#string advises for "Carreno Quinones", a value is also found by the start of each of its first
-words (``given=marie`` finds "DOMINIQUE MARIE-LOUISE"): these are entries of the folded text from that word
-on.
+range finds by prefix, a narrower one exactly, and a pattern up to the \\x1f finds inside. As search.html#string
+advises for "Carreno Quinones", a value is also found by the start of each of its first words (``given=marie``
+finds "DOMINIQUE MARIE-LOUISE"): these are entries of the folded text from that word on,
+``given|marie louise\\x1f``.
 """
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from fhirserver.errors import BadRequest
@@ -35,11 +37,26 @@ def entries(index: Index, code: str, type: str, value: Any, site: Site) -> None:
     else:
         texts = [value]
     for text in texts:
-        start = fold(text)
-        index.sorted.append(f"{code}|{start}{_WRITTEN}{exactly(text)}")
-        if " " in start:
-            index.sorted += [f"{code}|{tail}" for tail in tails(start, WORDS)]
-        sorting.note(index, code, start)
+        folded, starts = _starts(text)
+        index.sorted += [f"{code}|{start}" for start in starts]
+        sorting.note(index, code, folded)
+
+
+def without_repetition(entries: list[str]) -> list[str]:
+    """The entries of ``sorted`` without those from a later word that begin another entry as well."""
+    ordered = sorted(set(entries))
+    return [
+        entry
+        for entry, following in pairwise([*ordered, ""])
+        if entry[-1] != _WRITTEN or not following.startswith(entry[:-1])
+    ]
+
+
+@lru_cache(maxsize=8192)
+def _starts(text: str) -> tuple[str, tuple[str, ...]]:
+    folded = fold(text)
+    whole = f"{folded}{_WRITTEN}{exactly(text)}"
+    return folded, (whole, *(f"{tail}{_WRITTEN}" for tail in tails(folded, WORDS)))
 
 
 def _texts(element: dict[str, Any], names: tuple[str, ...]) -> Iterator[str]:

@@ -57,13 +57,18 @@ def _concept(index: Index, code: str, concept: dict[str, Any]) -> None:
 
 
 def _coding(index: Index, code: str, coding: dict[str, Any]) -> None:
-    pair(index, code, coding.get("system"), coding.get("code"))
+    value = coding.get("code")
+    pair(index, code, coding.get("system"), value)
+    if value:
+        sorting.note(index, code, value)
     _text(index, code, coding.get("display"))
 
 
 def _identifier(index: Index, code: str, identifier: dict[str, Any]) -> None:
     value = identifier.get("value")
     pair(index, code, identifier.get("system"), value)
+    if value:
+        sorting.note(index, code, value)
     kind = identifier.get("type")
     if kind:
         _text(index, code, kind.get("text"))
@@ -75,7 +80,6 @@ def _identifier(index: Index, code: str, identifier: dict[str, Any]) -> None:
 def pair(index: Index, code: str, system: str | None, value: str | None) -> None:
     """Index a system and a code (or an identifier's value), either of which may be missing."""
     if value:
-        sorting.note(index, code, value)
         value = escape(value)
         index.keys.append(f"{code}|{value}")
         index.keys.append(f"{code}|{escape(system)}|{value}" if system else f"{code}||{value}")
