@@ -149,7 +149,7 @@ def _observation_to_allergy(node: Node, context: Context) -> Element | None:
     if absent or (negated and not agent):
         return _none_known(node, absent, kind[1], context)
     said = context.text(node.find("text")), (manifestation or {}).get("text", "")
-    shown = [coding.get("display", "") for coding in (manifestation or {}).get("coding", [])]
+    shown = _displays(manifestation)
     if not agent:
         if any(_SAYS_NONE.match(text) for text in (*said, *shown) if text):
             context.warn(
@@ -168,9 +168,9 @@ def _observation_to_allergy(node: Node, context: Context) -> Element | None:
         context.warn(
             node, f"Unknown kind of allergy {sent_code!r}; type and category are left out", "code-invalid"
         )
-    reactions = _reactions(node, manifestation if shown else None, context)
-    end = ts_to_datetime(node.find("effectiveTime/high"), context)
     remarks = notes(node, context)
+    reactions = _reactions(node, manifestation if shown else None, remarks, context)
+    end = ts_to_datetime(node.find("effectiveTime/high"), context)
     if not shown and said[1] and said[1] not in (agent.get("text"), said[0]):
         remarks.append({"text": said[1]})
     if end:
@@ -256,8 +256,11 @@ def _status(node: Node, negated: bool, end: str | None, context: Context) -> Ele
     }
 
 
-def _reactions(node: Node, label: Element | None, context: Context) -> list[Element]:
-    """MFST observations, and the entry's own coded value (a condition or manifestation, never the agent)."""
+def _reactions(node: Node, label: Element | None, remarks: list[Element], context: Context) -> list[Element]:
+    """MFST observations, and the entry's own coded value (a condition or manifestation, never the agent).
+
+    A negated one is only a remark: real documents negate what their narrative states.
+    """
     reactions: list[Element] = []
     for relationship in node.findall("entryRelationship"):
         if relationship.get("typeCode") != "MFST":
@@ -266,7 +269,9 @@ def _reactions(node: Node, label: Element | None, context: Context) -> list[Elem
             value = cd_to_codeable_concept(observation.find("value"), context)
             text = context.text(observation.find("text"))
             if is_negated(observation):
-                context.warn(observation, "A reaction that is negated is left out")
+                context.warn(observation, "A reaction is negated; it is kept as a remark only")
+                said = next((words for words in (text, *_displays(value)) if words), "sans texte")
+                remarks.append({"text": f"Réaction envoyée comme absente (negationInd) : {said}"})
             elif manifestation := value or ({"text": text} if text else None):
                 reaction = {
                     "manifestation": [manifestation],
@@ -295,6 +300,10 @@ def _with_severity(
         return [{"severity": severity} | {k: v for k, v in reactions[0].items() if v}]
     remarks.append({"text": f"Gravité : {severity}"})
     return reactions
+
+
+def _displays(concept: Element | None) -> list[str]:
+    return [coding.get("display", "") for coding in (concept or {}).get("coding", [])]
 
 
 def _recorded(node: Node, context: Context) -> Element:

@@ -55,8 +55,9 @@ def related(node: Node, code: str) -> list[Node]:
 
 
 def notes(node: Node, context: Context) -> list[Element]:
-    """The comments on a statement -> Annotations."""
-    return [{"text": text} for act in related(node, COMMENT) if (text := context.text(act.find("text")))]
+    """The comments on a statement -> Annotations; a dash alone is a cell left empty."""
+    texts = [context.text(act.find("text")) for act in related(node, COMMENT)]
+    return [{"text": text} for text in texts if text.strip("-–. ")]
 
 
 def is_negated(node: Node) -> bool:
