@@ -83,8 +83,8 @@ def acknowledge(
         control_id: MSH-10 of the answer; ``now`` (with its zone) is its MSH-7.
 
     From version 2.5 on each issue is an ERR segment with location, condition, severity and text; before,
-    ERR-1 has location and condition and MSA-3 the first text. An issue whose text starts with a CI-SIS application
-    code (``904 ...``) has it in ERR-5.
+    ERR-1 has location and condition and MSA-3 the first text. An issue whose text starts with an application
+    code of CI-SIS (``904 ...``) has it in ERR-5.
     """
     issues = list(issues)
     delimiters = header.delimiters if header else Delimiters()

@@ -16,30 +16,30 @@ class Field:
     empty. ``str(field)`` is the text of its first (sub)component, unescaped; null reads as empty.
     """
 
-    __slots__ = ("_codec", "_delimiters", "_parts", "_separator", "raw")
+    __slots__ = ("_component", "_number", "_parts", "_segment", "_separator", "raw")
 
-    def __init__(self, raw: str, delimiters: Delimiters, codec: str, level: int = 0) -> None:
+    def __init__(self, raw: str, segment: "Segment", number: int, component: int = 0, level: int = 0) -> None:
         self.raw = raw
-        self._delimiters = delimiters
-        self._codec = codec
-        self._separator = (delimiters.component, delimiters.subcomponent, "")[level]
+        self._segment = segment
+        self._number = number
+        self._component = component
+        self._separator = (segment.delimiters.component, segment.delimiters.subcomponent, "")[level]
         self._parts: list[Field] | None = None
 
     def __getitem__(self, number: int) -> "Field":
         parts = self.parts()
         if number <= len(parts):
             return parts[number - 1]
-        return Field("", self._delimiters, self._codec, 2)
+        return Field("", self._segment, self._number, self._component or number, 2)
 
     def __str__(self) -> str:
         raw = self.raw
         if not raw or raw == NULL:
             return ""
-        if self._separator and self._separator in raw:
+        delimiters = self._segment.delimiters
+        if self._separator and (delimiters.component in raw or delimiters.subcomponent in raw):
             return str(self.parts()[0])
-        if self._separator == self._delimiters.component and self._delimiters.subcomponent in raw:
-            return str(self.parts()[0])
-        return unescape(raw, self._delimiters, self._codec).strip(" ")
+        return unescape(raw, delimiters, self._segment.codec).strip(" ")
 
     def __bool__(self) -> bool:
         """Whether it has content: not absent, not null, not only separators."""
@@ -52,16 +52,25 @@ class Field:
     @property
     def text(self) -> str:
         """All of it, unescaped, its separators taken literally: what free text is meant to be."""
-        return "" if self.raw == NULL else unescape(self.raw, self._delimiters, self._codec)
+        if self.raw == NULL:
+            return ""
+        return unescape(self.raw, self._segment.delimiters, self._segment.codec).strip(" ")
+
+    @property
+    def location(self) -> str:
+        """Where this is, as people write it: ``PID-3.4``, ``OBX[2]-5``."""
+        where = f"{self._segment.location}-{self._number}"
+        return f"{where}.{self._component}" if self._component else where
 
     def parts(self) -> list["Field"]:
         """The components of a field, the subcomponents of a component, itself below that."""
         if self._parts is None:
             if not self._separator:
                 return [self]
-            level = 1 if self._separator == self._delimiters.component else 2
+            level = 2 if self._component else 1
             self._parts = [
-                Field(part, self._delimiters, self._codec, level) for part in self.raw.split(self._separator)
+                Field(part, self._segment, self._number, self._component or position, level)
+                for position, part in enumerate(self.raw.split(self._separator), 1)
             ]
         return self._parts
 
@@ -72,23 +81,23 @@ class Segment:
     ``number`` counts the segments of the same name from 1. Looking at a field marks it as read.
     """
 
-    __slots__ = ("_codec", "_delimiters", "_fields", "_read", "name", "number", "raw")
+    __slots__ = ("_fields", "_read", "codec", "delimiters", "name", "number", "raw")
 
     def __init__(self, raw: str, number: int, delimiters: Delimiters, codec: str) -> None:
         self.raw = raw
         self.name = raw[:3]
         self.number = number
-        self._delimiters = delimiters
-        self._codec = codec
+        self.delimiters = delimiters
+        self.codec = codec
         self._fields: list[str] | None = None
         self._read: set[int] = set()
 
     def __getitem__(self, number: int) -> Field:
         raw = self._raw(number)
-        repetition = self._delimiters.repetition
+        repetition = self.delimiters.repetition
         if repetition and repetition in raw:
             raw = raw[: raw.index(repetition)]
-        return Field(raw, self._delimiters, self._codec)
+        return Field(raw, self, number)
 
     def all(self, number: int) -> list[Field]:
         """The repetitions of a field that have content."""
@@ -99,20 +108,17 @@ class Segment:
         raw = self._raw(number)
         if not raw:
             return []
-        repetition = self._delimiters.repetition
+        repetition = self.delimiters.repetition
         parts = raw.split(repetition) if repetition else [raw]
-        return [Field(part, self._delimiters, self._codec) for part in parts]
+        return [Field(part, self, number) for part in parts]
 
     def is_null(self, number: int) -> bool:
         """Whether the sender asks to delete this field: its only repetition is null."""
         return self._raw(number) == NULL
 
-    def location(self, field: int | None = None, component: int | None = None) -> str:
-        """Where this is, as people write it: ``PID-3.4``, ``OBX[2]-5``."""
-        where = self.name if self.number == 1 else f"{self.name}[{self.number}]"
-        if field is None:
-            return where
-        return f"{where}-{field}" if component is None else f"{where}-{field}.{component}"
+    @property
+    def location(self) -> str:
+        return self.name if self.number == 1 else f"{self.name}[{self.number}]"
 
     def mark_read(self, *numbers: int) -> None:
         """Say that these fields need no mapping (a set id, say)."""
@@ -121,7 +127,7 @@ class Segment:
     def unread(self) -> Iterator[str]:
         """Name the fields that were sent and never read."""
         for number, raw in enumerate(self._split()):
-            if raw and number and number not in self._read and any(c not in self._delimiters for c in raw):
+            if raw and number and number not in self._read and any(c not in self.delimiters for c in raw):
                 yield f"{self.name}-{number}"
 
     def _raw(self, number: int) -> str:
@@ -131,7 +137,7 @@ class Segment:
 
     def _split(self) -> list[str]:
         if self._fields is None:
-            separator = self._delimiters.field
+            separator = self.delimiters.field
             self._fields = self.raw.split(separator)
             if self.name in {"MSH", "FHS", "BHS"}:  # their first field is the separator itself
                 self._fields.insert(1, separator)

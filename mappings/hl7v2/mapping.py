@@ -1,0 +1,122 @@
+"""Messages to Bundles: which trigger event maps how. https://build.fhir.org/ig/HL7/v2-to-fhir/message_maps.html"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from mappings.core.bundle import transaction
+from mappings.core.result import Held, Issue, Mapped, NoMapping
+from mappings.core.source import Source
+from mappings.hl7v2.allergy import add_allergies
+from mappings.hl7v2.clearing import cleared
+from mappings.hl7v2.context import Context, context_of
+from mappings.hl7v2.document import add_document
+from mappings.hl7v2.encounter import add_encounter
+from mappings.hl7v2.immunization import add_immunization, vaccinations
+from mappings.hl7v2.observation import ObservationEntries
+from mappings.hl7v2.patient import Subject, add_next_of_kin, add_patient
+from mappings.hl7v2.provenance import add_provenance
+from mappings.hl7v2.reader import Message
+from mappings.hl7v2.report import add_report, order_key, patient_results
+from mappings.hl7v2.segment import Segment
+
+
+def to_bundle(message: Message, source: Source) -> Mapped:
+    """Map a message to a transaction Bundle; the same message always gives the same Bundle.
+
+    Raises:
+        NoMapping: its trigger event has none.
+        Held: a person must decide: nobody or another person is identified, or content cannot be read.
+    """
+    event = message.event
+    mapping = EVENTS.get(event)
+    if mapping is None:
+        where = (
+            "MSH-9.2"
+            if any(known.partition("^")[0] == event.partition("^")[0] for known in EVENTS)
+            else "MSH-9"
+        )
+        text = f"There is no mapping for {event[:20] or 'a message without MSH-9'}"
+        raise NoMapping(text, Issue("error", "not-supported", text, where))
+    context = context_of(message, source)
+    subject = mapping(message, context)
+    add_provenance(context)
+    bundle = transaction(context.entries)
+    for entry in bundle["entry"]:
+        if entry["request"]["method"] == "PUT" and (names := cleared(entry["resource"])):
+            context.cleared.setdefault(entry["fullUrl"], set()).update(names)
+    message.msh.mark_read(5, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18, 19)
+    return Mapped(
+        bundle=bundle,
+        issues=list(dict.fromkeys(context.issues)),
+        unread=message.unread(),
+        cleared=context.cleared,
+        patient=subject.key,
+    )
+
+
+def adt_to_entries(message: Message, context: Context) -> Subject:
+    """Patient, RelatedPerson, Encounter, AllergyIntolerance, Observation."""
+    pid = _the_pid(message)
+    subject = add_patient(pid, context, assert_it=True, pd1=message.find("PD1"))
+    add_next_of_kin(message.all("NK1"), subject, context)
+    encounter = add_encounter(message.find("PV1"), subject, context, pv2=message.find("PV2"), assert_it=True)
+    add_allergies([*message.all("AL1"), *message.all("IAM")], subject, context)
+    observations = ObservationEntries(subject, context)
+    for obx in message.all("OBX"):
+        observations.add(obx, [], {"encounter": encounter} if encounter else {})
+    return subject
+
+
+def oru_to_entries(message: Message, context: Context) -> Subject:
+    """Per patient: Patient, Encounter and per order DiagnosticReport, Observation, Specimen, documents."""
+    _the_pid(message)
+    subjects = []
+    for group in patient_results(message.segments):
+        subject = add_patient(group.pid, context, assert_it=context.source.demographics, pd1=group.pd1)
+        encounter = add_encounter(group.pv1, subject, context, assert_it=False)
+        seen: Counter[tuple[str, ...]] = Counter()
+        for order in group.orders:
+            key = order_key(order, 1, subject, context)
+            seen[key] += 1
+            add_report(order, seen[key], subject, encounter, context)
+        subjects.append(subject)
+    return subjects[0]
+
+
+def mdm_to_entries(message: Message, context: Context) -> Subject:
+    """Patient, Encounter, DocumentReference and Binary."""
+    subject = add_patient(_the_pid(message), context, assert_it=context.source.demographics)
+    encounter = add_encounter(message.find("PV1"), subject, context, assert_it=False)
+    txa = message.find("TXA")
+    if txa is None:
+        issue = Issue("error", "required", "There is no TXA segment", "TXA")
+        raise Held(issue.text, issue)
+    add_document(txa, message.all("OBX"), subject, encounter, context)
+    return subject
+
+
+def vxu_to_entries(message: Message, context: Context) -> Subject:
+    """Patient, RelatedPerson, Immunization."""
+    subject = add_patient(_the_pid(message), context, assert_it=True, pd1=message.find("PD1"))
+    add_next_of_kin(message.all("NK1"), subject, context)
+    for vaccination in vaccinations(message.segments):
+        add_immunization(vaccination, subject, context)
+    return subject
+
+
+EVENTS: Final[dict[str, Callable[[Message, Context], Subject]]] = {
+    **dict.fromkeys(("ADT^A01", "ADT^A04", "ADT^A05", "ADT^A08", "ADT^A28", "ADT^A31"), adt_to_entries),
+    "MDM^T02": mdm_to_entries,
+    "ORU^R01": oru_to_entries,
+    "VXU^V04": vxu_to_entries,
+}
+"""Message code and trigger event -> how its entries are made."""
+
+
+def _the_pid(message: Message) -> Segment:
+    pid = message.find("PID")
+    if pid is None:
+        issue = Issue("error", "required", "There is no PID segment: no patient", "PID")
+        raise Held(issue.text, issue)
+    return pid

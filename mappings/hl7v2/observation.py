@@ -1,0 +1,210 @@
+"""OBX[Observation], NTE[Annotation].
+
+https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-obx-to-observation.html
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from mappings.core.bundle import prune, put
+from mappings.core.codes import V3
+from mappings.core.result import Element
+from mappings.hl7v2.context import Context
+from mappings.hl7v2.datatypes import (
+    cwe_to_codeable_concept,
+    dr_to_period,
+    dtm_to_date_time,
+    ei_to_identifier,
+    quantity,
+)
+from mappings.hl7v2.patient import Subject
+from mappings.hl7v2.people import cwe_to_organization_reference, practitioners, xon_to_reference
+from mappings.hl7v2.segment import Field, Segment
+from mappings.hl7v2.tables import INTERPRETATION, OBSERVATION_STATUS, TERMINOLOGY
+
+SUB_ID: Final = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid"
+META_DMP: Final = "METADMPMSS"
+"""Coding system of OBX that say what to do with a document (CI-SIS), not something observed."""
+
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9])([0-5][0-9])?")
+
+
+def is_document(obx: Segment) -> bool:
+    """Whether an OBX carries a document or points to one."""
+    return str(obx[2]).upper() in {"ED", "RP"}
+
+
+def is_metadata(obx: Segment) -> bool:
+    return str(obx[3][3]).upper() == META_DMP
+
+
+def comments(notes: Sequence[Segment]) -> str:
+    """The text of NTE segments, one line each."""
+    lines = []
+    for nte in notes:
+        nte.mark_read(1)
+        lines += [field.text for field in nte.repetitions(3)]
+    return "\n".join(lines).strip()
+
+
+class ObservationEntries:
+    """Adds the Observations of one order (or, outside orders, of one patient).
+
+    What an Observation is the same by: the order, OBX-3 and OBX-4, never the set id OBX-1. Of several with
+    the same the later ones count up; lines of text are one value.
+    """
+
+    def __init__(self, subject: Subject, context: Context, *key: str) -> None:
+        self._subject = subject
+        self._context = context
+        self._key = key or (subject.key,)
+        self._ranks: dict[tuple[str, str], int] = {}
+        self._texts: dict[tuple[str, str], Element] = {}
+
+    def add(self, obx: Segment, notes: Sequence[Segment], inherited: Element) -> Element | None:
+        """Add the entry of an OBX and give a reference to it; None for a further line of a text.
+
+        ``inherited`` holds what the order says of all its observations (effective time, category, ...).
+        """
+        obx.mark_read(1)
+        same = (f"{obx[3][1]}^{obx[3][3]}" if str(obx[3][1]) else obx[3].text, obx[4].text)
+        kind = str(obx[2]).upper()
+        if kind in {"TX", "FT"} and (text := self._texts.get(same)) is not None:
+            text["valueString"] = f"{text.get('valueString', '')}\n{_text(obx)}".strip("\n")
+            return None
+        self._ranks[same] = rank = self._ranks.get(same, 0) + 1
+        key = (*self._key, *same, *([str(rank)] if rank > 1 else []))
+        identifier = self._context.derived("Observation", *key)
+        observation = obx_to_observation(obx, notes, self._subject, self._context)
+        observation = {"resourceType": "Observation", "identifier": [], **inherited, **observation}
+        observation["identifier"] = [identifier, *observation["identifier"]]
+        if kind in {"TX", "FT"}:
+            self._texts[same] = observation
+        url = self._context.url("Observation", identifier["system"], identifier["value"])
+        self._context.entries.append(put(url, observation, identifier))
+        return {"reference": url}
+
+
+def obx_to_observation(obx: Segment, notes: Sequence[Segment], subject: Subject, context: Context) -> Element:
+    status = context.code("status", obx[11], OBSERVATION_STATUS, "0085", "unknown")
+    values = _values(obx, context)
+    instance = ei_to_identifier(obx[21], context, "FILL")
+    note = comments(notes)
+    absent = {"X": "unknown", "N": "not-asked"}.get(str(obx[11]).upper()) if not values else None
+    code = cwe_to_codeable_concept(obx[3], context)
+    if code is None:
+        context.warn("An observation without a code", obx[3], "required")
+        code = {"text": "?"}
+    observation: Element = prune(
+        {
+            "resourceType": "Observation",
+            "extension": [_sub_id(obx[4])],
+            "identifier": [instance],
+            **status,
+            "code": code,
+            "subject": subject.reference,
+            "effectiveDateTime": dtm_to_date_time(obx[14], context),
+            "performer": [
+                *practitioners(obx, 16, context),
+                xon_to_reference(obx[23], context) or cwe_to_organization_reference(obx[15]),
+            ],
+            **(values[0] if len(values) == 1 else {}),
+            "dataAbsentReason": _absent(absent),
+            "interpretation": [_interpretation(cwe, context) for cwe in obx.all(8)],
+            "note": [{"text": note}] if note else None,
+            "bodySite": cwe_to_codeable_concept(obx[20], context, "0163"),
+            "method": cwe_to_codeable_concept(obx[17], context),
+            "device": _device(obx[18], context),
+            "referenceRange": [{"text": obx[7].text}] if obx[7] else None,
+            "component": [{"code": code} | value for value in values] if len(values) > 1 else None,
+        }
+    )
+    return {"identifier": [], **observation}
+
+
+def _values(obx: Segment, context: Context) -> list[Element]:
+    """``value[x]`` of each repetition of OBX-5, by the type OBX-2 gives."""
+    kind = str(obx[2]).upper()
+    if kind in {"TX", "FT", "ST", ""}:
+        text = _text(obx)
+        return [{"valueString": text}] if text else []
+    return [value for field in obx.all(5) if (value := prune(_value(kind, field, obx, context)))]
+
+
+def _text(obx: Segment) -> str:
+    return "\n".join(field.text for field in obx.repetitions(5)).strip("\n")
+
+
+def _value(kind: str, field: Field, obx: Segment, context: Context) -> Element:
+    match kind:
+        case "NM":
+            if (number := quantity(field.text, obx[6], context)) is not None:
+                return {"valueQuantity": number}
+            context.warn("Not a number: kept as text", field)
+            return {"valueString": _with_unit(field.text, obx[6])}
+        case "SN":
+            return _structured_numeric(field, obx[6], context)
+        case "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID":
+            return {"valueCodeableConcept": cwe_to_codeable_concept(field, context)}
+        case "DT" | "DTM" | "TS":
+            return {"valueDateTime": dtm_to_date_time(field[1], context)}
+        case "TM":
+            clock = _TIME.match(str(field))
+            if clock is None:
+                return {"valueString": field.text}
+            return {"valueTime": f"{clock[1]}:{clock[2]}:{clock[3] or '00'}"}
+        case "DR":
+            return {"valuePeriod": dr_to_period(field[1], field[2], context)}
+        case "NR":
+            low, high = (quantity(field[n].text, obx[6], context) for n in (1, 2))
+            return {"valueRange": {"low": low, "high": high}}
+        case _:
+            return {"valueString": field.text}
+
+
+def _structured_numeric(sn: Field, units: Field, context: Context) -> Element:
+    """SN by its separator: a ratio (``:`` ``/``), a range (``-``) or one number; anything else is text."""
+    comparator, first, separator, second = (str(sn[n]) for n in (1, 2, 3, 4))
+    one, other = quantity(first, units, context), quantity(second, units, context)
+    if comparator in {"", "="} and one and other and separator == "-":
+        return {"valueRange": {"low": one, "high": other}}
+    if comparator in {"", "="} and one and other and separator in {":", "/"}:
+        return {"valueRatio": {"numerator": one, "denominator": other}}
+    if comparator in {"", "=", "<", "<=", ">", ">="} and one and not second and separator in {"", "+"}:
+        if separator:
+            return {"valueString": _with_unit(f"{comparator}{first}{separator}", units)}
+        return {
+            "valueQuantity": one
+            | ({"comparator": comparator} if comparator.strip("=") or len(comparator) > 1 else {})
+        }
+    return {"valueString": _with_unit(" ".join(filter(None, (comparator, first, separator, second))), units)}
+
+
+def _with_unit(text: str, units: Field) -> str:
+    return " ".join(filter(None, (text, units[2].text or str(units[1]))))
+
+
+def _interpretation(cwe: Field, context: Context) -> Element | None:
+    concept = cwe_to_codeable_concept(cwe, context, "0078")
+    code = str(cwe[1])
+    if concept and code in INTERPRETATION:
+        coding = {"system": f"{V3}ObservationInterpretation", "code": code}
+        concept["coding"] = [coding, *concept["coding"]]
+    return concept
+
+
+def _absent(code: str | None) -> Element | None:
+    return {"coding": [{"system": f"{TERMINOLOGY}data-absent-reason", "code": code}]} if code else None
+
+
+def _device(ei: Field, context: Context) -> Element | None:
+    identifier = ei_to_identifier(ei, context)
+    return {"type": "Device", "identifier": identifier} if identifier else None
+
+
+def _sub_id(sub_id: Field) -> Element | None:
+    if not sub_id:
+        return None
+    part = {"url": "original-sub-identifier", "valueString": sub_id.text}
+    return {"url": SUB_ID, "extension": [part]}

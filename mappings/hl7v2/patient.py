@@ -1,0 +1,303 @@
+"""PID[Patient], PD1[Patient], NK1[Patient], NK1[RelatedPerson].
+
+https://build.fhir.org/ig/HL7/v2-to-fhir/segment_maps.html; for the INS: IHE PAM France, CI-SIS
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from mappings.core.bundle import mention, prune, put
+from mappings.core.codes import V3
+from mappings.core.identity import INS_TEST_OIDS, has_valid_key, is_ins
+from mappings.core.result import Element, Held, Issue
+from mappings.hl7v2.context import Context
+from mappings.hl7v2.datatypes import (
+    cwe_to_codeable_concept,
+    cx_to_identifier,
+    dtm_to_date,
+    dtm_to_date_time,
+    telecom,
+    translated,
+    xad_to_address,
+    xpn_to_human_name,
+)
+from mappings.hl7v2.people import practitioners, xon_to_reference
+from mappings.hl7v2.segment import Field, Segment
+from mappings.hl7v2.tables import GENDER, MARITAL_STATUS, RELATIONSHIP, TERMINOLOGY
+
+EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
+INSEE_CODE: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
+COMMUNES: Final = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
+
+NOT_A_PERSON: Final = {"EMR", "E", "F", "I", "S"}
+"""NK1-3 of employers, insurers and agencies: these are Patient.contact, people are RelatedPerson."""
+
+_NEVER_A_KEY: Final = frozenset({"AN", "VN", "SS", "NH", "SB", "DL", "PPN", "MC", "BC"})
+"""CX.5 of identifiers of accounts, visits, cards and insurances: not of one person in one record."""
+
+_CLEARED_BY: Final = (
+    ((5,), ("name",)),
+    ((7,), ("birthDate", "_birthDate")),
+    ((8,), ("gender", "_gender")),
+    ((11,), ("address",)),
+    ((13, 14, 40), ("telecom",)),
+    ((15,), ("communication",)),
+    ((16,), ("maritalStatus",)),
+    ((24, 25), ("multipleBirthBoolean", "multipleBirthInteger")),
+    ((29, 30), ("deceasedBoolean", "deceasedDateTime")),
+)
+"""PID fields whose null deletes elements of Patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The patient of a message as other resources need it; ``sent_ins`` are the INS in it, used or not."""
+
+    url: str
+    key: str
+    sent_ins: frozenset[str]
+
+    @property
+    def reference(self) -> Element:
+        return {"reference": self.url}
+
+
+def add_patient(pid: Segment, context: Context, *, assert_it: bool, pd1: Segment | None = None) -> Subject:
+    """Add the Patient entry: create or merge (``assert_it``), or create only when unknown.
+
+    Raises:
+        Held: PID has no identifier that tells who this is.
+    """
+    identifiers, sent_ins = patient_identifiers(pid, context)
+    key = _key(identifiers)
+    if key is None:
+        issue = Issue("error", "required", "No identifier tells who the patient is", "PID-3")
+        raise Held(issue.text, issue)
+    url = context.url("Patient", key["system"], key["value"])
+    patient = pid_to_patient(pid, identifiers, context)
+    if pd1 is not None:
+        patient |= pd1_to_patient(pd1, context)
+    entry = put if assert_it else mention
+    context.entries.append(entry(url, patient, key))
+    if assert_it:
+        cleared = {element for fields, names in _CLEARED_BY if _is_cleared(pid, fields) for element in names}
+        if cleared:
+            context.cleared[url] = cleared
+    return Subject(url, f"{key['system']}|{key['value']}", sent_ins)
+
+
+def patient_identifiers(pid: Segment, context: Context) -> tuple[list[Element], frozenset[str]]:
+    """The identifiers this message may state, and every INS it carries, stated or not.
+
+    An INS counts only of a qualified identity: PID-32 says VALI or, where PID-32 is not sent, the message
+    follows the CI-SIS profile that demands it. Any other INS is left out.
+    """
+    trusted = _is_qualified(pid, context)
+    kept: list[Element] = []
+    sent_ins: set[str] = set()
+    for number in (3, 2, 4):
+        for cx in pid.all(number):
+            identifier = cx_to_identifier(cx, context)
+            if identifier is None or any(_same(identifier, other) for other in kept):
+                continue
+            if is_ins(identifier):
+                sent_ins.add(identifier["value"])
+                if not _is_usable_ins(identifier, cx, trusted, context):
+                    continue
+            kept.append(identifier)
+    return kept, frozenset(sent_ins)
+
+
+def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -> Element:
+    """https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-pid-to-patient.html"""
+    pid.mark_read(1)
+    birth = context.time(pid[7])
+    birth_time = birth.date_time() if birth and birth.clock else None
+    addresses = pid.all(11)
+    death_time = dtm_to_date_time(pid[29], context)
+    birth_order = str(pid[25])
+    patient: Element = prune(
+        {
+            "resourceType": "Patient",
+            "meta": {"tag": [{"system": f"{TERMINOLOGY}v2-0445", "code": str(f)} for f in pid.all(32)]},
+            "extension": [
+                _extension("patient-mothersMaidenName", "valueString", str(pid[6][1][1])),
+                _birth_place(addresses, pid[23], context),
+                _extension("patient-religion", "valueCodeableConcept", _concept(pid[17], context, "0006")),
+                *(_country("patient-citizenship", cwe, context) for cwe in pid.all(26)),
+                *(_country("patient-nationality", cwe, context) for cwe in pid.all(28)),
+            ],
+            "identifier": identifiers,
+            "name": [xpn_to_human_name(xpn, context) for xpn in (*pid.all(5), *pid.all(9))],
+            "telecom": [
+                *telecom(pid, 13, context, "home"),
+                *telecom(pid, 14, context, "work"),
+                *telecom(pid, 40, context),
+            ],
+            **context.code("gender", pid[8], GENDER, "0001"),
+            "birthDate": birth.date if birth else None,
+            "_birthDate": {"extension": [_extension("patient-birthTime", "valueDateTime", birth_time)]},
+            "deceasedDateTime": death_time,
+            "deceasedBoolean": None if death_time else context.boolean(pid[30]),
+            "address": [xad_to_address(xad, context) for xad in addresses if str(xad[7]).upper() != "BDL"],
+            "maritalStatus": translated(pid[16], context, MARITAL_STATUS, f"{V3}MaritalStatus", "0002"),
+            "multipleBirthInteger": int(birth_order) if birth_order.isdecimal() else None,
+            "multipleBirthBoolean": None if birth_order.isdecimal() else context.boolean(pid[24]),
+            "communication": [{"language": _concept(cwe, context, "0296")} for cwe in pid.all(15)],
+        }
+    )
+    return patient
+
+
+def pd1_to_patient(pd1: Segment, context: Context) -> Element:
+    """https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-pd1-to-patient.html"""
+    organizations = [xon_to_reference(xon, context) for xon in pd1.all(3)]
+    elements: Element = (
+        prune({"generalPractitioner": [*organizations, *practitioners(pd1, 4, context)]}) or {}
+    )
+    return elements
+
+
+def add_next_of_kin(segments: list[Segment], subject: Subject, context: Context) -> None:
+    """NK1 by what NK1-3 says: people become RelatedPerson entries, organizations a contact of the Patient."""
+    contacts = []
+    for nk1 in segments:
+        nk1.mark_read(1)
+        if str(nk1[3][1]).upper() in NOT_A_PERSON:
+            contacts.append(nk1_to_contact(nk1, context))
+        else:
+            _add_related_person(nk1, subject, context)
+    if contacts := [contact for contact in contacts if contact]:
+        patient = next(e["resource"] for e in context.entries if e["fullUrl"] == subject.url)
+        patient["contact"] = contacts
+
+
+def nk1_to_contact(nk1: Segment, context: Context) -> Element | None:
+    """https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-nk1-to-patient.html"""
+    contact: Element | None = prune(
+        {
+            "relationship": [_concept(nk1[3], context, "0063"), _concept(nk1[7], context, "0131")],
+            "name": next((xpn_to_human_name(xpn, context) for xpn in nk1.all(2)), None),
+            "telecom": _nk1_telecom(nk1, context),
+            "address": next((xad_to_address(xad, context) for xad in nk1.all(4)), None),
+            **context.code("gender", nk1[15], GENDER, "0001"),
+            "organization": xon_to_reference(nk1[13], context),
+            "period": {"start": dtm_to_date(nk1[8], context), "end": dtm_to_date(nk1[9], context)},
+        }
+    )
+    # pat-1: a contact has details, not only a relationship
+    return contact if contact and contact.keys() & {"name", "telecom", "address", "organization"} else None
+
+
+def _add_related_person(nk1: Segment, subject: Subject, context: Context) -> None:
+    person: Element = prune(
+        {
+            "resourceType": "RelatedPerson",
+            "patient": subject.reference,
+            "relationship": [
+                translated(nk1[3], context, RELATIONSHIP, f"{V3}RoleCode", "0063"),
+                _concept(nk1[7], context, "0131"),
+            ],
+            "name": [xpn_to_human_name(xpn, context) for xpn in nk1.all(2)],
+            "telecom": _nk1_telecom(nk1, context),
+            **context.code("gender", nk1[15], GENDER, "0001"),
+            "birthDate": dtm_to_date(nk1[16], context),
+            "address": [xad_to_address(xad, context) for xad in nk1.all(4)],
+            "period": {"start": dtm_to_date(nk1[8], context), "end": dtm_to_date(nk1[9], context)},
+        }
+    )
+    names = person.get("name", [])
+    if not names and "telecom" not in person:
+        return
+    identifiers = [i for cx in nk1.all(33) if (i := cx_to_identifier(cx, context))]
+    name = names[0] if names else {}
+    identifier = (
+        identifiers[0]
+        if identifiers
+        else context.derived(
+            "RelatedPerson",
+            subject.key,
+            str(nk1[3][1]),
+            name.get("family", "").casefold(),
+            " ".join(name.get("given", [])).casefold(),
+        )
+    )
+    person["identifier"] = identifiers or [identifier]
+    url = context.url("RelatedPerson", subject.key, identifier["system"], identifier["value"])
+    context.entries.append(put(url, person, identifier))
+
+
+def _nk1_telecom(nk1: Segment, context: Context) -> list[Element]:
+    return [*telecom(nk1, 5, context), *telecom(nk1, 6, context, "work"), *telecom(nk1, 40, context)]
+
+
+def _key(identifiers: list[Element]) -> Element | None:
+    """The identifier to find the patient by: the INS, else the facility's own number with its authority."""
+
+    def rank(identifier: Element) -> tuple[bool, bool, bool, bool]:
+        code = identifier.get("type", {}).get("coding", [{}])[0].get("code", "")
+        return (
+            not is_ins(identifier),
+            code in _NEVER_A_KEY,
+            "assigner" not in identifier
+            and not identifier["system"].startswith(("urn:oid:", "urn:uuid:", "http")),
+            code not in {"PI", "MR", "PT"},
+        )
+
+    current = [identifier for identifier in identifiers if identifier.get("use") != "old"]
+    return min(current, key=rank, default=None)
+
+
+def _is_qualified(pid: Segment, context: Context) -> bool:
+    reliability = {str(field).upper() for field in pid.all(32)}
+    if reliability:
+        return "VALI" in reliability
+    return "CISIS_CDA_HL7" in context.message.msh[21].raw
+
+
+def _is_usable_ins(identifier: Element, cx: Field, trusted: bool, context: Context) -> bool:
+    if not trusted:
+        context.issue(
+            "information", "business-rule", "INS of an identity not qualified: left out", cx.location
+        )
+        return False
+    if has_valid_key(identifier["value"]):
+        return True
+    test = identifier["system"].removeprefix("urn:oid:") in INS_TEST_OIDS
+    context.warn("The INS's key is wrong" + ("" if test else ": left out"), cx)
+    return test
+
+
+def _same(one: Element, other: Element) -> bool:
+    return (one["system"], one["value"]) == (other["system"], other["value"])
+
+
+def _is_cleared(pid: Segment, fields: tuple[int, ...]) -> bool:
+    return any(pid.is_null(n) for n in fields) and not any(pid.all(n) for n in fields)
+
+
+def _concept(cwe: Field, context: Context, table: str) -> Element | None:
+    return cwe_to_codeable_concept(cwe, context, table)
+
+
+def _extension(name: str, element: str, value: object) -> Element | None:
+    return {"url": f"{EXTENSION}{name}", element: value} if value else None
+
+
+def _country(name: str, cwe: Field, context: Context) -> Element | None:
+    concept = cwe_to_codeable_concept(cwe, context)
+    part = {"url": "code", "valueCodeableConcept": concept}
+    return {"url": f"{EXTENSION}{name}", "extension": [part]} if concept else None
+
+
+def _birth_place(addresses: list[Field], text: Field, context: Context) -> Element | None:
+    """PID-23, or the French way: an address of type BDL with the INSEE code of the commune in XAD.9."""
+    for xad in addresses:
+        if str(xad[7]).upper() == "BDL":
+            address = xad_to_address(xad, context) or {}
+            address.pop("district", None)
+            if code := str(xad[9]):
+                coding = {"system": COMMUNES, "code": code}
+                address = {"extension": [{"url": INSEE_CODE, "valueCoding": coding}]} | address
+            return _extension("patient-birthPlace", "valueAddress", address)
+    return _extension("patient-birthPlace", "valueAddress", {"text": text.text} if text else None)
