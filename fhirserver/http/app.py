@@ -43,8 +43,10 @@ def build(opened: "Callable[[], AbstractAsyncContextManager[Parts]]") -> Starlet
 
 def _routes(parts: "Parts") -> list[Route | Mount]:
     health = Health(parts)
+    fhir = FHIRApplication(parts.server)
     return [
-        Mount(BASE_PATH, app=FHIRApplication(parts.server)),
+        Route(BASE_PATH, _Base(fhir)),
+        Mount(BASE_PATH, app=fhir),
         Route("/health", health.ready),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
@@ -52,6 +54,16 @@ def _routes(parts: "Parts") -> list[Route | Mount]:
         *feed_routes(parts.receiver, parts.inbox, parts.settings),
         Route("/", _home),
     ]
+
+
+class _Base:
+    """The FHIR base without a slash after it (``POST /fhir``): a Mount answers only below its path."""
+
+    def __init__(self, fhir: FHIRApplication) -> None:
+        self._fhir = fhir
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._fhir({**scope, "root_path": scope["path"]}, receive, send)
 
 
 async def _home(request: Request) -> Response:
