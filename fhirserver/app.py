@@ -1,12 +1,15 @@
 """The composition root: the only place where parts are put together."""
 
 import contextlib
+import ctypes
+import signal
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
 
-from fhirserver import search, settings
+from fhirserver import logs, search, settings
 from fhirserver.feeds.mllp import Listener
 from fhirserver.feeds.receive import Receiver
 from fhirserver.http import app as http_app
@@ -21,6 +24,8 @@ from fhirserver.storage.inbox import Inbox
 from fhirserver.storage.repository import Repository
 from fhirserver.storage.secrets import shared_secret
 from fhirserver.validation import Validator
+
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
@@ -83,11 +88,20 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
 
 def create() -> Starlette:
     """The application of a worker process, from the environment (uvicorn's factory)."""
-    return build(settings.load())
+    chosen = settings.load()
+    logs.configure(chosen.log_level)
+    _end_with_parent()
+    return build(chosen)
 
 
 def build(settings: Settings) -> Starlette:
     return http_app.build(lambda: open_parts(settings))
+
+
+def _end_with_parent() -> None:
+    """Linux: a worker stops when the process that started it is killed, instead of keeping its port."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _host(host: str) -> str:

@@ -208,14 +208,13 @@ def _run(ready: Settings, listening: socket.socket) -> None:
         limit_concurrency=2000,
         backlog=2048,
     )
-    server = uvicorn.Server(config)
     try:
         if ready.workers == 1:
-            server.run(sockets=[listening])
+            uvicorn.Server(config).run(sockets=[listening])
             return
         with tempfile.TemporaryDirectory(prefix="fhirserver-metrics-") as directory:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
-            Multiprocess(config, target=server.run, sockets=[listening]).run()
+            Multiprocess(config, sockets=[listening]).run()
     except KeyboardInterrupt:
         pass
 
@@ -258,7 +257,7 @@ async def _prepare(chosen: Settings) -> None:
 def _definitions(chosen: Settings) -> definitions.Definitions:
     try:
         if not (chosen.packages_dir / definitions.PACKAGE).exists():
-            definitions.download(chosen.packages_dir, progress=lambda text: errors.print(text))
+            definitions.download(chosen.packages_dir, progress=errors.print)
         return load_definitions(chosen)
     except PackageError as error:
         _fail(str(error))

@@ -135,7 +135,7 @@ class Server:
         return search.compile(
             type,
             list(pairs),
-            self.indexer,
+            indexer=self.indexer,
             lenient=lenient,
             default_count=self.settings.page_size,
             max_count=self.settings.page_max,

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from fhirserver.errors import PreconditionFailed
 from fhirserver.interactions.unit import Unit
+from fhirserver.search.query import Everything
 from fhirserver.storage.documents import Stored
 
 if TYPE_CHECKING:
@@ -38,5 +39,7 @@ async def matches(type: str, criteria: str, server: "Server", unit: Unit) -> lis
     canonical = "&".join(f"{name}={value}" for name, value in sorted(pairs))
     await unit.lock(hashlib.sha256(f"{type}?{canonical}".encode()).hexdigest())
     query = server.compile(type, pairs)
+    if isinstance(query.condition, Everything):
+        raise PreconditionFailed(f"The criteria select every {type}")
     page = await server.repository.search(query, None, 2)
     return page.resources

@@ -25,7 +25,8 @@ async def history(request: Request, server: "Server") -> Result:
     versions = await server.repository.history(request.type, request.id)
     if not versions:
         raise NotFound(f"There is no {request.type}/{request.id}")
-    entries = [await _entry(stored, server) for stored in versions]
+    older = (*versions[1:], None)
+    entries = [await _entry(stored, before, server) for stored, before in zip(versions, older, strict=True)]
     url = json.format(f"{server.base_url}/{request.type}/{request.id}/_history")
     body = (
         b'{"resourceType":"Bundle","type":"history","total":%d,"link":[{"relation":"self","url":%s}],"entry":[%s]}'
@@ -34,10 +35,10 @@ async def history(request: Request, server: "Server") -> Result:
     return Result(200, body, last_modified=versions[0].updated)
 
 
-async def _entry(stored: Stored, server: "Server") -> bytes:
+async def _entry(stored: Stored, before: Stored | None, server: "Server") -> bytes:
     """An entry has what was asked and what was answered: https://hl7.org/fhir/R4/bundle.html#history"""
-    first = stored.version == 1 or stored.method == "POST"
-    status = "204" if stored.deleted else "201" if first else "200"
+    created = before is None or before.deleted
+    status = "204" if stored.deleted else "201" if created else "200"
     facts = {
         "request": {
             "method": stored.method,

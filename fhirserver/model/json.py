@@ -19,7 +19,7 @@ _KEY = re.compile(rb'"\s*:')
 
 
 def parse(body: bytes) -> Any:
-    """Decode a body, refusing what JSON leaves undefined: duplicate names, lone surrogates, a byte order mark.
+    """Decode a body, refusing what JSON leaves undefined: duplicate names, lone surrogates, a BOM.
 
     Raises:
         MalformedBody: with the line and column where the text goes wrong.
@@ -61,7 +61,7 @@ def stored(body: bytes) -> Resource:
     return resource
 
 
-def format(value: Any) -> bytes:  # noqa: A001 (the pair of parse)
+def format(value: Any) -> bytes:
     """Encode without white space; decimals are written with the digits they came with."""
     return _encode(value)
 

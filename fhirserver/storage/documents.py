@@ -64,7 +64,7 @@ def to_document(stored: Stored, index: Index | None, seq: int) -> Document:
         "method": stored.method,
         "body": Binary(stored.body),
     }
-    if stored.blob:
+    if stored.content_type:
         document |= {"blob": stored.blob, "content_type": stored.content_type}
     if index is not None:
         document |= {
@@ -87,7 +87,7 @@ def to_history(stored: Stored) -> Document:
         "method": stored.method,
         "body": Binary(stored.body),
     }
-    if stored.blob:
+    if stored.content_type:
         document |= {"blob": stored.blob, "content_type": stored.content_type}
     return document
 

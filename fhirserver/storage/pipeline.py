@@ -51,7 +51,7 @@ async def page(database: Database, query: q.Query, after: Position | None, limit
         return Page(resources, None)
     last = documents[limit - 1]
     return Page(
-        resources, Position(tuple(last["k"]), last["_id"]) if query.sort else Position((), last["seq"])
+        resources, Position(tuple(last["k"]), last["_id"]) if query.sort else Position((), int(last["seq"]))
     )
 
 
@@ -139,7 +139,8 @@ async def _sorted(
     stages.append({"$project": {**FIELDS, **{f"k{i}": 1 for i in range(len(keys))}}})
     documents = await _run(collection, stages)
     for document in documents:
-        document["k"] = [document[f"k{i}"] for i in range(len(keys))]
+        values = [document[f"k{i}"] for i in range(len(keys))]
+        document["k"] = [int(v) if isinstance(v, int) else v for v in values]
     return documents
 
 
