@@ -40,6 +40,14 @@ class HL7Time:
         # Two offsets also surround the hour that is skipped in spring; there the second is the larger.
         return first is not None and second is not None and first > second
 
+    def is_after(self, other: "HL7Time") -> bool:
+        """Whether this is later for certain, at the precision both have."""
+        if self.clock and self.offset and other.clock and other.offset:
+            one, two = (t._local().replace(tzinfo=zone_of(t.offset)) for t in (self, other))
+            return one > two
+        length = min(len(self.date), len(other.date))
+        return self.date[:length] > other.date[:length]
+
     def date_time(self) -> str:
         """As FHIR dateTime; only the date without an offset, because FHIR forbids a time without one."""
         return f"{self.date}T{self.clock}{self.offset}" if self.clock and self.offset else self.date

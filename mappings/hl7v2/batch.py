@@ -1,14 +1,17 @@
 """Files and frames that hold several messages. HL7 v2.9 chapter 2.10.3 (batch protocol)"""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from mappings.core.result import Issue
 from mappings.hl7v2.charset import wide_codec
 
-_START: Final = re.compile(rb"(?:\A|[\r\n\x0b\x1c])[ \t]*((?:MSH|FHS|BHS|BTS|FTS)(?![A-Za-z0-9+/=\s]))")
-_TRAILER: Final = re.compile(rb"(?:\A|[\r\n])[ \t]*(?:BTS|FTS)[ \t]*(?=[\r\n]|\Z)")
+_NAMES: Final = (b"MSH", b"FHS", b"BHS", b"BTS", b"FTS")
+_NO_SEPARATOR: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n")
+"""What follows these letters where they are part of a word or of base64, not the name of a segment."""
+_TRAILERS: Final = frozenset({b"BTS", b"FTS"})
 _FRAMING: Final = b"\x0b\x1c\r\n \t"
 
 
@@ -39,7 +42,7 @@ def split(raw: bytes) -> Batch:
 
 def _split(raw: bytes) -> Batch:
     batch = Batch()
-    starts = [match.start(1) for match in _START.finditer(raw)]
+    starts = sorted(start for name in _NAMES for start in _starts(raw, name))
     if not starts:
         text = "No MSH segment" if raw.strip(_FRAMING) else "Empty input"
         batch.issues.append(Issue("error", "structure", text, "MSH"))
@@ -54,8 +57,7 @@ def _split(raw: bytes) -> Batch:
         line = raw[start:end].strip(_FRAMING)
         match line[:3]:
             case b"MSH":
-                # A trailer without any field is told from content only at the end of a message.
-                batch.messages.append(_TRAILER.split(line)[0].rstrip(_FRAMING))
+                batch.messages.append(line)
                 in_batch += 1
             case b"BHS":
                 open_batch, in_batch = True, 0
@@ -74,9 +76,24 @@ def _split(raw: bytes) -> Batch:
     return batch
 
 
+def _starts(raw: bytes, name: bytes) -> Iterator[int]:
+    """Where a line starts with this segment's name and a separator."""
+    at = raw.find(name)
+    while at >= 0:
+        line = at
+        while line and raw[line - 1] in b" \t":
+            line -= 1
+        at_start = not line or raw[line - 1] in b"\r\n\x0b\x1c"
+        follows = raw[at + 3 : at + 4]
+        bare = name in _TRAILERS and follows in {b"", b"\r", b"\n"}
+        if at_start and (bare or (follows and follows[0] not in _NO_SEPARATOR)):
+            yield at
+        at = raw.find(name, at + 3)
+
+
 def _check(batch: Batch, line: bytes, name: str, count: int, what: str) -> None:
     first = re.split(rb"[\r\n]", line)[0]
-    declared = first[4:].split(first[3:4])[0].strip().decode("latin-1")
+    declared = first[4:].split(first[3:4])[0].strip().decode("latin-1") if len(first) > 4 else ""
     if declared and declared != str(count):
         text = f"{name}-1 declares {declared[:20]} {what}, there are {count}"
         batch.issues.append(Issue("warning", "structure", text, f"{name}-1"))

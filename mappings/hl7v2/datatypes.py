@@ -59,8 +59,13 @@ def dtm_to_instant(value: Field, context: Context) -> str | None:
 
 
 def dr_to_period(start: Field, end: Field, context: Context) -> Element | None:
+    """Period; an end before its start is left out with an issue, because FHIR forbids it (per-1)."""
+    first, last = context.time(start), context.time(end)
+    if first and last and first.is_after(last):
+        context.warn("The end is before the start: left out", end)
+        last = None
     period: Element | None = prune(
-        {"start": dtm_to_date_time(start, context), "end": dtm_to_date_time(end, context)}
+        {"start": first.date_time() if first else None, "end": last.date_time() if last else None}
     )
     return period
 

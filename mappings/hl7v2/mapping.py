@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mappings.core.bundle import transaction
-from mappings.core.result import Held, Issue, Mapped, NoMapping
+from mappings.core.result import Element, Held, Issue, Mapped, NoMapping
 from mappings.core.source import Source
 from mappings.hl7v2.allergy import add_allergies
 from mappings.hl7v2.clearing import cleared
@@ -19,6 +19,9 @@ from mappings.hl7v2.provenance import add_provenance
 from mappings.hl7v2.reader import Message
 from mappings.hl7v2.report import add_report, order_key, patient_results
 from mappings.hl7v2.segment import Segment
+
+_ENVELOPE: Final = (5, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18, 19, 21)
+"""MSH fields that are about the transport, not about anyone's health."""
 
 
 def to_bundle(message: Message, source: Source) -> Mapped:
@@ -41,11 +44,12 @@ def to_bundle(message: Message, source: Source) -> Mapped:
     context = context_of(message, source)
     subject = mapping(message, context)
     add_provenance(context)
+    _report_repetitions(context)
     bundle = transaction(context.entries)
     for entry in bundle["entry"]:
         if entry["request"]["method"] == "PUT" and (names := cleared(entry["resource"])):
             context.cleared.setdefault(entry["fullUrl"], set()).update(names)
-    message.msh.mark_read(5, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18, 19)
+    message.msh.mark_read(*_ENVELOPE)
     return Mapped(
         bundle=bundle,
         issues=list(dict.fromkeys(context.issues)),
@@ -112,6 +116,16 @@ EVENTS: Final[dict[str, Callable[[Message, Context], Subject]]] = {
     "VXU^V04": vxu_to_entries,
 }
 """Message code and trigger event -> how its entries are made."""
+
+
+def _report_repetitions(context: Context) -> None:
+    """Say where a message states the same thing twice, differently: the first is kept."""
+    first: dict[str, Element] = {}
+    for entry in context.entries:
+        kept = first.setdefault(entry["fullUrl"], entry)
+        if kept["resource"] != entry["resource"] and entry["request"]["method"] == "PUT":
+            text = f"The same {entry['resource']['resourceType']} twice, differently: the first is kept"
+            context.issue("warning", "duplicate", text, "")
 
 
 def _the_pid(message: Message) -> Segment:

@@ -14,6 +14,7 @@ from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import (
     cwe_to_codeable_concept,
     cx_to_identifier,
+    dr_to_period,
     dtm_to_date,
     dtm_to_date_time,
     telecom,
@@ -182,7 +183,7 @@ def nk1_to_contact(nk1: Segment, context: Context) -> Element | None:
             "address": next((xad_to_address(xad, context) for xad in nk1.all(4)), None),
             **context.code("gender", nk1[15], GENDER, "0001"),
             "organization": xon_to_reference(nk1[13], context),
-            "period": {"start": dtm_to_date(nk1[8], context), "end": dtm_to_date(nk1[9], context)},
+            "period": dr_to_period(nk1[8], nk1[9], context),
         }
     )
     # pat-1: a contact has details, not only a relationship
@@ -203,7 +204,7 @@ def _add_related_person(nk1: Segment, subject: Subject, context: Context) -> Non
             **context.code("gender", nk1[15], GENDER, "0001"),
             "birthDate": dtm_to_date(nk1[16], context),
             "address": [xad_to_address(xad, context) for xad in nk1.all(4)],
-            "period": {"start": dtm_to_date(nk1[8], context), "end": dtm_to_date(nk1[9], context)},
+            "period": dr_to_period(nk1[8], nk1[9], context),
         }
     )
     names = person.get("name", [])

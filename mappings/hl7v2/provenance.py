@@ -19,9 +19,12 @@ def add_provenance(context: Context) -> None:
     message = context.message
     evn = message.find("EVN")
     recorded = (_instant(evn[2], context) if evn else None) or _instant(message.msh[7], context)
+    if evn:
+        evn.mark_read(1)
     operators = practitioners(evn, 5, context) if evn else []
     sender = hd_to_reference(message.msh[4], context) or hd_to_reference(message.msh[3], context)
     control_id = message.msh[10].text
+    application = str(message.msh[3][1]) or str(message.msh[3][2])
     identifier = {
         "system": f"urn:x-hl7v2:{quote(context.source.name, safe='')}:control-id",
         "value": control_id,
@@ -44,7 +47,10 @@ def add_provenance(context: Context) -> None:
             "entity": [
                 {
                     "role": "source",
-                    "what": {"identifier": identifier} if control_id else {"display": message.event},
+                    "what": {
+                        "identifier": identifier if control_id else None,
+                        "display": " ".join(filter(None, (application, message.event))),
+                    },
                 }
             ],
         }

@@ -12,6 +12,7 @@ from mappings.core.result import Element
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import (
     cwe_to_codeable_concept,
+    dr_to_period,
     dtm_to_date_time,
     dtm_to_instant,
     ei_to_identifier,
@@ -150,7 +151,7 @@ def obr_to_diagnostic_report(order: Order, subject: Subject, context: Context) -
     obr.mark_read(1)
     placer = ei_to_identifier(obr[2], context, "PLAC") or (orc and ei_to_identifier(orc[2], context, "PLAC"))
     filler = ei_to_identifier(obr[3], context, "FILL") or (orc and ei_to_identifier(orc[3], context, "FILL"))
-    start, end = dtm_to_date_time(obr[7], context), dtm_to_date_time(obr[8], context)
+    period = dr_to_period(obr[7], obr[8], context) or {}
     note = comments(order.notes)
     report: Element = prune(
         {
@@ -162,8 +163,8 @@ def obr_to_diagnostic_report(order: Order, subject: Subject, context: Context) -
             "category": [cwe_to_codeable_concept(obr[24], context, "0074")],
             "code": cwe_to_codeable_concept(obr[4], context) or {"text": "?"},
             "subject": subject.reference,
-            "effectivePeriod": {"start": start, "end": end} if end else None,
-            "effectiveDateTime": None if end else start,
+            "effectivePeriod": period if "end" in period else None,
+            "effectiveDateTime": None if "end" in period else period.get("start"),
             "issued": dtm_to_instant(obr[22], context),
             "resultsInterpreter": practitioners_of_ndl(obr, 32),
         }
