@@ -154,7 +154,8 @@ class _Compiler:
             case "where":
                 walks = self._where(walks)
             case "extension":
-                walks = [w.then(_where("url", self._text())) for w in self._child(walks, "extension")]
+                has_url = _where("url", self._text())
+                walks = [w.then(has_url) for w in self._child(walks, "extension")]
             case "exists":
                 walks = [_Walk((_any_of([self._path(w) for w in walks], but_false=False),), Type("boolean"))]
             case _:
@@ -179,14 +180,15 @@ class _Compiler:
                 for w in walks
             ]
         self._expect("=")
-        return [w.then(_where(name, self._text())) for w in walks]
+        equal = _where(name, self._text())
+        return [w.then(equal) for w in walks]
 
     def _is_true_unless_false(self, walks: list[_Walk]) -> list[_Walk]:
         """``x.exists() and x != false`` (Patient.deceased): a boolean that every resource has."""
         compared = self._steps(self._start())
         self._expect("!=")
         self._expect("false")
-        if [w.type.code for w in walks] != ["boolean"]:
+        if [w.steps and isinstance(w.steps[0], str) for w in walks] != [False]:
             raise NotCompilable(f"'and' is known only after exists(), not in {self._expression!r}")
         return [_Walk((_any_of([self._path(w) for w in compared], but_false=True),), Type("boolean"))]
 
@@ -238,7 +240,7 @@ def _tokens(expression: str) -> list[str]:
     while position < len(text):
         found = _TOKEN.match(text, position)
         if found is None:
-            raise NotCompilable(f"{text[position]!r} is not understood in {expression!r}")
+            raise NotCompilable(f"{text[position:].lstrip()[0]!r} is not understood in {expression!r}")
         tokens.append(found[0].strip())
         position = found.end()
     return tokens

@@ -25,7 +25,7 @@ def fold(text: str) -> str:
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS))
         text = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    return _gaps.sub(" ", text)[: LENGTH + 1].strip()
+    return _gaps.sub(" ", text).strip()[:LENGTH].rstrip()
 
 
 def tails(folded: str, words: int) -> list[str]:
@@ -39,7 +39,7 @@ def tails(folded: str, words: int) -> list[str]:
         if position == -1:
             break
         following = folded.find(" ", position + 1)
-        if following != position + 2:
+        if (following if following != -1 else len(folded)) - position > 2:
             found.append(folded[position + 1 :])
         position = following
     return found

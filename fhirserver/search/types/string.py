@@ -1,10 +1,10 @@
 """String parameters: the start of a value, without case, accents and punctuation.
 
 Each value is one entry of ``sorted``, ``family|durand\\x1fDURAND``: folded, then as it was written. So one
-range finds by prefix, a narrower one exactly, and a pattern up to the \\x1f finds inside. As search.html#string
+range finds by prefix, a narrower one exactly, and a pattern up to the \\x1f finds inside. As the standard
 advises for "Carreno Quinones", a value is also found by the start of each of its first words (``given=marie``
 finds "DOMINIQUE MARIE-LOUISE"): these are entries of the folded text from that word on,
-``given|marie louise\\x1f``.
+``given|marie louise\\x1f``. https://hl7.org/fhir/R4/search.html#string
 """
 
 import re
