@@ -29,8 +29,9 @@ _time = re.compile(_TIME).fullmatch
 _id = re.compile(r"[A-Za-z0-9\-.]{1,64}").fullmatch
 _oid = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+").fullmatch
 _uuid = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
-_no_space = re.compile(r"[^\s\x00-\x1f]+").fullmatch
-_single_spaces = re.compile(r"[^\s\x00-\x1f]+(?: [^\s\x00-\x1f]+)*").fullmatch
+# White space is that of the specification's regular expressions: a no-break space is none.
+_no_space = re.compile(r"[^\x00-\x20]+").fullmatch
+_single_spaces = re.compile(r"[^\x00-\x20]+(?: [^\x00-\x20]+)*").fullmatch
 _control_character = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
 
 

@@ -76,6 +76,7 @@ class Definitions:
         self.resource_types = frozenset(
             s.path for s in compiled.structures.values() if s.kind == "resource" and not s.abstract
         )
+        self._names: dict[str, Mapping[str, tuple[Element, Type]]] = {}
         self._compartments = compiled.compartments
         self._parameters_by_url = {p.url: p for p in compiled.search_parameters}
         self._parameters: dict[str, dict[str, SearchParameter]] = {type: {} for type in self.resource_types}
@@ -83,6 +84,19 @@ class Definitions:
             for base in parameter.base:
                 for type in self._descendants(base):
                     self._parameters[type][parameter.code] = parameter
+
+    def elements(self, path: str) -> Mapping[str, tuple[Element, Type]]:
+        """The elements of a structure by JSON (and XML) name, in order: ``valueQuantity`` for a choice.
+
+        Raises:
+            KeyError: there is no such structure.
+        """
+        found = self._names.get(path)
+        if found is None:
+            elements = self.structures[path].elements
+            found = MappingProxyType({n: (e, type) for e in elements for n, type in e.json_names()})
+            self._names[path] = found
+        return found
 
     def search_parameters(self, type: str) -> Mapping[str, SearchParameter]:
         """The parameters of a resource type by code, with those of Resource and DomainResource.
