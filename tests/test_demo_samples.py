@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from fhirserver.demo.samples import FOLDER, INS, SAMPLES, Sample, zipped
+from fhirserver.demo.samples import FOLDER, INS, INS_SYSTEM, SAMPLES, Sample, zipped
 from fhirserver.validation import Validator
+from mappings import cda, hl7v2
 from mappings.core.identity import has_valid_key
+from mappings.core.result import NoMapping
+from mappings.core.source import Source
 from samples.build import PAGES, build
 
 MESSAGES = [sample for sample in SAMPLES if sample.door == "mllp"]
@@ -90,6 +93,28 @@ def test_segments_end_with_carriage_returns(sample: Sample) -> None:
     assert content.startswith(b"MSH|^~\\&|")
     assert content.endswith(b"\r")
     assert b"\n" not in content
+
+
+@pytest.mark.parametrize("sample", [m for m in MESSAGES if not m.held], ids=name)
+def test_the_messages_map_to_valid_bundles_without_remarks(sample: Sample, validator: Validator) -> None:
+    mapped = hl7v2.to_bundle(hl7v2.read(sample.content(FOLDER), Source()), Source())
+    assert mapped.issues == []
+    assert mapped.patient == f"{INS_SYSTEM}|{INS}"
+    assert [i for i in validator.validate(mapped.bundle) if i.severity in ("fatal", "error")] == []
+
+
+@pytest.mark.parametrize("sample", [m for m in MESSAGES if m.held], ids=name)
+def test_the_held_message_has_no_mapping(sample: Sample) -> None:
+    with pytest.raises(NoMapping):
+        hl7v2.to_bundle(hl7v2.read(sample.content(FOLDER), Source()), Source())
+
+
+def test_the_vaccination_note_has_its_entries(validator: Validator) -> None:
+    mapped = cda.to_bundle((FOLDER / "vaccination-note.xml").read_bytes(), Source())
+    types = [entry["resource"]["resourceType"] for entry in mapped.bundle["entry"]]
+    assert (types.count("Immunization"), types.count("AllergyIntolerance")) == (2, 1)
+    assert mapped.patient == f"{INS_SYSTEM}|{INS}"
+    assert [i for i in validator.validate(mapped.bundle) if i.severity in ("fatal", "error")] == []
 
 
 def test_the_control_ids_differ() -> None:

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from benchmarks.names import ABROAD, COMMUNES
-from benchmarks.people import TODAY, ins_key, patients, person, rpps_key
+from benchmarks.people import INS_OID, TODAY, ins_key, patients, person, rpps_key
 from benchmarks.population import adt, main, oru, record, transaction
 from fhirserver.model.json import format as format_json
 from fhirserver.validation import Validator
+from mappings import hl7v2
 from mappings.core.identity import has_valid_key
+from mappings.core.source import Source
 
 PEOPLE = list(islice(patients(seed=1), 50))
 
@@ -120,6 +122,15 @@ def test_messages_name_their_patient(make: Any, kind: str) -> None:
         if "PV1" in named:
             assert named["PV1"][19].startswith(someone.ipp)
             assert named["PV1"][44]
+
+
+@pytest.mark.parametrize("make", [adt, oru])
+def test_messages_map_to_valid_bundles_without_remarks(make: Any, validator: Validator) -> None:
+    for someone in PEOPLE[:20]:
+        mapped = hl7v2.to_bundle(hl7v2.read(make(someone), Source()), Source())
+        assert mapped.issues == []
+        assert mapped.patient == f"urn:oid:{INS_OID}|{someone.ins}"
+        assert errors(validator, mapped.bundle) == []
 
 
 def test_the_command_writes_one_json_per_line(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
