@@ -31,12 +31,17 @@ RESOURCE_INDEXES: dict[str, Sequence[str]] = {
 OTHER_INDEXES: dict[str, dict[str, Sequence[str]]] = {
     "history": {"resource": ("resource",)},
     "inbox": {
-        "control_sha": ("control", "sha256"),
-        "status_received": ("status", "received"),
-        "patient": ("patient",),
-        "received": ("received",),
+        # What makes an input the same as one before: see storage.inbox.
+        "key": ("key",),
+        "control_id": ("control_id",),
+        "seq": ("seq",),
+        "status_seq": ("status", "seq"),
+        # Whether an earlier input of a patient is still waiting.
+        "status_patients": ("status", "patients"),
     },
 }
+UNIQUE_INDEXES = frozenset({("inbox", "key")})
+"""Indexes whose values are unique among the documents that have the field."""
 LOCK_SECONDS = 24 * 3600
 
 
@@ -117,7 +122,10 @@ class Database:
         for index, fields in indexes.items():
             wanted = [(f, ASCENDING) for f in fields]
             if index not in present:
-                await collection.create_index(wanted, name=index)
+                if (name, index) in UNIQUE_INDEXES:
+                    await collection.create_index(wanted, name=index, unique=True, sparse=True)
+                else:
+                    await collection.create_index(wanted, name=index)
                 continue
             if [tuple(pair) for pair in present[index]["key"]] != wanted:
                 raise DatabaseError(
