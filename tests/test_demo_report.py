@@ -39,7 +39,7 @@ def test_changes(before: Record, after: Record, said: str) -> None:
     ("held", "status", "as_meant"),
     [
         (False, "processed", True),
-        (False, "processed with warnings", True),
+        (False, "warnings", True),
         (False, "duplicate", True),
         (False, "held", False),
         (False, "failed", False),

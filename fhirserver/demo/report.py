@@ -29,11 +29,7 @@ class Delivery:
 
     @property
     def as_meant(self) -> bool:
-        meant = (
-            ("held", "duplicate")
-            if self.sample.held
-            else ("processed", "processed with warnings", "duplicate")
-        )
+        meant = ("held", "duplicate") if self.sample.held else ("processed", "warnings", "duplicate")
         return self.status in meant
 
 
