@@ -278,6 +278,10 @@ class _Writer:
             self._parts.append(f"</{name}>")
 
     def _child(self, name: str, type: Type, value: Any, twin: Any, depth: int) -> None:
+        wanted = dict if type.structure or type.code == "Resource" else str | int | Decimal | None
+        shaped = isinstance(value, wanted) and isinstance(twin, dict | None)
+        if not shaped:
+            raise Unprocessable(f"{name} does not have the shape of its definition and has no XML form")
         if type.code == "Resource":
             self._line(depth)
             self._parts.append(f"<{name}>")
@@ -313,9 +317,9 @@ def _quoted(value: Any) -> str:
     return '"' + escape(str(value), {**_ESCAPES, '"': "&quot;"}) + '"'
 
 
-def _embeddable(div: str) -> str:
+def _embeddable(div: Any) -> str:
     """The narrative as it is, once it is sure that it is one element and in its namespace."""
-    text = div.strip()
+    text = str(div).strip()
     try:
         root = _read(text.encode())
     except (MalformedBody, UnicodeEncodeError):

@@ -1,6 +1,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
 from fhirserver.errors import MalformedBody, Unprocessable
@@ -9,6 +11,8 @@ from fhirserver.model.definitions import Definitions
 
 FHIR = 'xmlns="http://hl7.org/fhir"'
 XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
+
+NAMES = ("id", "text", "div", "name", "given", "_given", "extension", "url", "valueCode", "contained", "link")
 
 RESOURCES = [
     # decimals keep their digits, integers stay integers
@@ -201,3 +205,22 @@ def test_format_refuses_what_xml_cannot_say(
 def test_a_large_document(definitions: Definitions) -> None:
     binary = {"resourceType": "Binary", "contentType": "application/pdf", "data": "QUJD" * 4_000_000}
     assert xml.parse(xml.format(binary, definitions), definitions) == binary
+
+
+@given(st.data())
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_format_of_anything(definitions: Definitions, data: st.DataObject) -> None:
+    """What is not FHIR is refused, never written wrongly and never a traceback."""
+    junk = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3)
+        ),
+        max_leaves=10,
+    )
+    resource = {"resourceType": "Patient", **data.draw(st.dictionaries(st.sampled_from(NAMES), junk))}
+    try:
+        body = xml.format(resource, definitions)
+    except Unprocessable:
+        return
+    etree.fromstring(body)

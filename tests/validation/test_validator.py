@@ -2,6 +2,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fhirserver.validation import Validator
 
@@ -77,8 +79,7 @@ RIGHT: list[Element] = [
     reference("https://example.org/else", type="http://hl7.org/fhir/StructureDefinition/Organization"),
     patient(managingOrganization={"display": "CH"}),
     patient(contained=[CONTAINED], managingOrganization={"reference": "#o"}),
-    {"resourceType": "Provenance", "target": [{"reference": "Whatever?a=b"}],
-    "recorded": "2024-01-01T00:00:00Z",
+    {"resourceType": "Provenance", "target": [{"reference": "Binary/1"}], "recorded": "2024-01-01T00:00:00Z",
      "agent": [{"who": {"reference": "Practitioner/1"}}]},
     # A contained resource may refer to the one that contains it.
     patient(contained=[{"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"},
@@ -296,3 +297,28 @@ def test_validation_changes_nothing(validator: Validator) -> None:
     before = repr(resource)
     validator.validate(resource)
     assert repr(resource) == before
+
+
+def replaced(value: Any, data: st.DataObject) -> Any:
+    """A copy with something else in one place."""
+    junk = st.sampled_from(
+        [None, "", "x", "#", 1, True, [], {}, [None], [{}], {"coding": "x"}, ["x"], {"x": 1}]
+    )
+    if not value or not isinstance(value, dict | list) or data.draw(st.integers(0, 4)) == 0:
+        return data.draw(junk)
+    if isinstance(value, list):
+        at = data.draw(st.integers(0, len(value) - 1))
+        return [replaced(item, data) if index == at else item for index, item in enumerate(value)]
+    name = data.draw(st.sampled_from(sorted(value)))
+    return {key: replaced(item, data) if key == name else item for key, item in value.items()}
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_content_gets_an_answer(validator: Validator, data: st.DataObject) -> None:
+    resource = data.draw(st.sampled_from([*RIGHT, *(wrong for wrong, *_ in WRONG)]))
+    for _ in range(2):
+        resource = replaced(resource, data)
+    for issue in validator.validate(resource):
+        assert issue.text
+        assert issue.expression
