@@ -301,11 +301,9 @@ def test_validation_changes_nothing(validator: Validator) -> None:
 
 def replaced(value: Any, data: st.DataObject) -> Any:
     """A copy with something else in one place."""
-    junk = st.sampled_from(
-        [None, "", "x", "#", 1, True, [], {}, [None], [{}], {"coding": "x"}, ["x"], {"x": 1}]
-    )
+    junk: list[Any] = [None, "", "x", "#", 1, True, [], {}, [None], [{}], {"coding": "x"}, ["x"], {"x": 1}]
     if not value or not isinstance(value, dict | list) or data.draw(st.integers(0, 4)) == 0:
-        return data.draw(junk)
+        return data.draw(st.sampled_from(junk))
     if isinstance(value, list):
         at = data.draw(st.integers(0, len(value) - 1))
         return [replaced(item, data) if index == at else item for index, item in enumerate(value)]

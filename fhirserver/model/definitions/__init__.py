@@ -24,14 +24,14 @@ from fhirserver.model.definitions.package import (
 from fhirserver.model.definitions.search_parameters import (
     Component,
     SearchParameter,
-    compile_search_parameters,
+    search_parameters_of,
 )
 from fhirserver.model.definitions.structures import (
     Constraint,
     Element,
     Structure,
     Type,
-    compile_structures,
+    structures_of,
 )
 from fhirserver.model.definitions.value_sets import ValueSet, ValueSets
 
@@ -166,29 +166,29 @@ def _cached(file: Path) -> _Compiled | None:
 
 
 def _compile(package: Path) -> _Compiled:
-    structure_definitions, search_parameters = [], []
+    structures: dict[str, Structure] = {}
+    search_parameters: list[SearchParameter] = []
     value_sets = ValueSets()
     compartments = {}
     kinds = ("StructureDefinition", "SearchParameter", "CompartmentDefinition", "ValueSet", "CodeSystem")
     for resource in resources(package, *kinds):
         match resource["resourceType"]:
             case "StructureDefinition":
-                structure_definitions.append(resource)
+                structures.update((s.path, s) for s in structures_of(resource))
             case "SearchParameter":
-                search_parameters.append(resource)
+                search_parameters.extend(search_parameters_of(resource))
             case "CompartmentDefinition" if resource["id"] != "example":
                 compartments[resource["code"]] = {
                     r["code"]: tuple(r["param"]) for r in resource["resource"] if "param" in r
                 }
             case _:
                 value_sets.add(resource)
-    structures = compile_structures(structure_definitions)
     if "Patient" not in structures:
         raise PackageError(f"{package} is not the FHIR R4 core package: it does not define Patient")
     bound = {e.value_set for s in structures.values() for e in s.elements if e.strength == "required"}
     return _Compiled(
         structures=structures,
         value_sets=value_sets.expand(sorted(bound)),
-        search_parameters=tuple(compile_search_parameters(search_parameters)),
+        search_parameters=tuple(search_parameters),
         compartments=compartments,
     )

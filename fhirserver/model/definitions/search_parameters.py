@@ -1,7 +1,7 @@
 """The search parameters of FHIR. https://hl7.org/fhir/R4/searchparameter-registry.html"""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -56,23 +56,20 @@ def alternatives(expression: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def compile_search_parameters(resources: Iterable[Mapping[str, Any]]) -> Iterator[SearchParameter]:
-    """The parameters of the specification; those of extensions and examples are marked experimental."""
-    for resource in resources:
-        if resource["resourceType"] != "SearchParameter" or resource.get("experimental") is not False:
-            continue
-        if "base" in resource:
-            yield SearchParameter(
-                code=resource["code"],
-                type=resource["type"],
-                url=resource["url"],
-                base=tuple(resource["base"]),
-                expression=resource.get("expression", ""),
-                target=tuple(resource.get("target", ())),
-                components=tuple(
-                    Component(c["definition"], c["expression"]) for c in resource.get("component", ())
-                ),
-            )
+def search_parameters_of(resource: Mapping[str, Any]) -> Iterator[SearchParameter]:
+    """The parameter of a SearchParameter; none where it is an extension's or an example (experimental)."""
+    if resource.get("experimental") is False and "base" in resource:
+        yield SearchParameter(
+            code=resource["code"],
+            type=resource["type"],
+            url=resource["url"],
+            base=tuple(resource["base"]),
+            expression=resource.get("expression", ""),
+            target=tuple(resource.get("target", ())),
+            components=tuple(
+                Component(c["definition"], c["expression"]) for c in resource.get("component", ())
+            ),
+        )
 
 
 def _is_about(alternative: str, type: str) -> bool:

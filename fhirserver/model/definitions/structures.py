@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/elementdefinition.html
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -73,19 +73,10 @@ class Structure(msgspec.Struct, frozen=True, omit_defaults=True):
     constraints: tuple[Constraint, ...] = ()
 
 
-def compile_structures(resources: Iterable[Mapping[str, Any]]) -> dict[str, Structure]:
-    """Every resource type and datatype of the specification by path; profiles and logical models left out."""
-    result: dict[str, Structure] = {}
-    for resource in resources:
-        if resource["resourceType"] != "StructureDefinition" or resource["kind"] == "logical":
-            continue
-        if resource.get("derivation") != "constraint":
-            for structure in _structures(resource):
-                result[structure.path] = structure
-    return result
-
-
-def _structures(resource: Mapping[str, Any]) -> Iterator[Structure]:
+def structures_of(resource: Mapping[str, Any]) -> Iterator[Structure]:
+    """The structures of a StructureDefinition; none where it is a profile or a logical model."""
+    if resource["kind"] == "logical" or resource.get("derivation") == "constraint":
+        return
     elements: list[Mapping[str, Any]] = resource["snapshot"]["element"]
     children: dict[str, list[Mapping[str, Any]]] = {resource["type"]: []}
     for element in elements[1:]:
