@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
@@ -13,7 +13,9 @@ from fhirserver.settings import Settings
 from fhirserver.settings import load as load_settings
 from fhirserver.storage.embedded import EmbeddedEngine
 from fhirserver.validation import Validator
-from tests.live import Live, free_port, serve
+
+if TYPE_CHECKING:
+    from tests.live import Live
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,14 +61,16 @@ def make_settings(engine: EmbeddedEngine) -> Callable[..., Settings]:
 
 
 @pytest.fixture(scope="session")
-def live(make_settings: Callable[..., Settings], definitions: Definitions) -> Iterator[Live]:
+def live(make_settings: Callable[..., Settings], definitions: Definitions) -> "Iterator[Live]":
     """A server that listens on HTTP and MLLP, in a thread of this process; one for the whole run."""
+    from tests.live import free_port, serve
+
     with serve(make_settings(mllp_port=free_port(), http_port=free_port())) as live:
         yield live
 
 
 @pytest.fixture
-def client(live: Live) -> Iterator[httpx2.Client]:
+def client(live: "Live") -> Iterator[httpx2.Client]:
     """An HTTP client at the FHIR base."""
     with httpx2.Client(base_url=live.base_url, timeout=30) as client:
         yield client

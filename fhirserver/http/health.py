@@ -1,7 +1,7 @@
 """``/health`` and ``/metrics``: for operators and their tools, never for patients' data."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -27,20 +27,21 @@ class Health:
     async def ready(self, request: Request) -> Response:
         """200 when the database answers, 503 when not; with the workers and the inbox's lag."""
         parts = self._parts
-        report = {
+        database = {"engine": "embedded" if parts.database.embedded else "mongodb", "status": "up"}
+        report: dict[str, Any] = {
             "status": "ready",
             "version": fhirserver.__version__,
             "pid": os.getpid(),
             "workers": parts.settings.workers,
-            "database": {"engine": "embedded" if parts.database.embedded else "mongodb", "status": "up"},
+            "database": database,
             "mllp": {"port": parts.mllp_port} if parts.mllp_port else None,
         }
         try:
             await parts.database.ping()
             report["inbox"] = await parts.inbox.lag()
         except DatabaseError as error:
+            database["status"] = "down"
             report |= {"status": "unavailable", "reason": str(error)}
-            report["database"] = {"engine": report["database"]["engine"], "status": "down"}
             return JSONResponse(report, 503)
         return JSONResponse(report)
 
