@@ -1,6 +1,5 @@
 """Required bindings. https://hl7.org/fhir/R4/terminologies.html#required"""
 
-from collections.abc import Callable
 from typing import Any
 
 from fhirserver.model.definitions import ValueSet
@@ -52,8 +51,7 @@ def binding(type: str, value_set: ValueSet) -> Extra:
                 node, "code-invalid", f"{', '.join(map(_named, codings[:3]))}: no coding is {wanted}"
             )
 
-    checks: dict[str, Callable[[dict[str, Any], Node, Scope], None]] = {"CodeableConcept": check_concept}
-    return checks.get(type, check_coding)
+    return check_concept if type == "CodeableConcept" else check_coding
 
 
 def _named(coding: dict[str, Any]) -> str:
