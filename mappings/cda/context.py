@@ -1,7 +1,8 @@
 """What reading an element needs besides the element."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from mappings.cda.xml import Node, path, text_of
@@ -61,3 +62,25 @@ def narrative_texts(root: Node) -> dict[str, str]:
             if (name := node.get("ID")) is not None:
                 texts.setdefault(name, text_of(node))
     return texts
+
+
+def referenced(mentioned: list[Element], entries: list[Element]) -> list[Element]:
+    """Of the mentioned resources those that the entries refer to, directly or through one another."""
+    wanted = {url for entry in entries for url in _references(entry["resource"])}
+    kept: list[Element] = []
+    for entry in reversed(mentioned):  # a resource is mentioned after those it refers to
+        if entry["fullUrl"] in wanted:
+            kept.append(entry)
+            wanted.update(_references(entry["resource"]))
+    return kept[::-1]
+
+
+def _references(element: Any) -> Iterator[str]:
+    if isinstance(element, dict):
+        if isinstance(url := element.get("reference"), str):
+            yield url
+        for value in element.values():
+            yield from _references(value)
+    elif isinstance(element, list):
+        for value in element:
+            yield from _references(value)

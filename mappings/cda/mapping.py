@@ -2,7 +2,7 @@
 
 from mappings.cda import allergies, immunizations
 from mappings.cda.body import Identities, report_unmapped
-from mappings.cda.context import Context
+from mappings.cda.context import Context, referenced
 from mappings.cda.document import ClinicalDocument, read
 from mappings.cda.document_reference import document_to_reference
 from mappings.cda.patient import (
@@ -53,13 +53,11 @@ def to_bundle(raw: bytes, source: Source) -> Mapped:
     targets = [document_url, *(entry["fullUrl"] for entry in clinical)]
     signed = {**patient, "reference": patient_url}
     provenance = document_to_provenance(document, targets, document_url, signed, context)
+    asserted = [mention(document_url, reference, master), *binaries, *clinical, provenance]
     entries = [
         mention(patient_url, patient, identifier),
-        *context.mentioned,
-        mention(document_url, reference, master),
-        *binaries,
-        *clinical,
-        provenance,
+        *referenced(context.mentioned, asserted),
+        *asserted,
     ]
     return Mapped(
         bundle=transaction(entries),
@@ -86,7 +84,7 @@ def clinical_entries(
     targets = [entry["fullUrl"] for entry in clinical]
     signed = {"identifier": document.patient_identifiers, "reference": patient}
     provenance = document_to_provenance(document, targets, document_reference, signed, context)
-    entries = [*context.mentioned, *clinical, provenance]
+    entries = [*referenced(context.mentioned, [*clinical, provenance]), *clinical, provenance]
     return entries, list(dict.fromkeys(context.issues))
 
 

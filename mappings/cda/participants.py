@@ -31,7 +31,7 @@ def assigned_to_reference(
     """
     if assigned is None:
         return None
-    identifiers = _typed(ii_to_identifiers(assigned.findall("id")))
+    identifiers = ii_to_identifiers(assigned.findall("id"))
     organization = organization_to_reference(assigned.find("representedOrganization"), context)
     name = _name(assigned)
     if any(is_ins(identifier) for identifier in identifiers):
@@ -72,7 +72,7 @@ def practitioner_to_reference(
         key = derived_identifier(context.source.name, "practitioner", display, employer)
     practitioner = {
         "resourceType": "Practitioner",
-        "identifier": identifiers or [key],
+        "identifier": _typed(identifiers) or [key],
         "name": [name],
         "telecom": telecom,
         "address": address,

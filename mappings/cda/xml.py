@@ -12,11 +12,11 @@ MAX_DEPTH = 100
 _HL7_V3 = "{urn:hl7-org:v3}"
 
 
-def parse(raw: bytes, *, limit: int = MAX_BYTES, recover: bool = False) -> Node:
+def parse(raw: bytes, *, limit: int = MAX_BYTES, undeclared_prefixes: bool = False) -> Node:
     """Parse a document type free XML document: no DTD, no entities, no network, no comments.
 
     A single text of more than 10 million bytes is refused by libxml2, so an embedded PDF may have about 7 MB.
-    ``recover`` reads what is not well-formed (undeclared prefixes) as far as it can.
+    ``undeclared_prefixes`` reads prefixes without a namespace; any other fault stays one.
 
     Raises:
         Unreadable: too big, not XML, with a document type, nested deeper than ``MAX_DEPTH``.
@@ -29,7 +29,7 @@ def parse(raw: bytes, *, limit: int = MAX_BYTES, recover: bool = False) -> Node:
         dtd_validation=False,
         no_network=True,
         huge_tree=False,
-        recover=recover,
+        recover=undeclared_prefixes,
         remove_comments=True,
         remove_pis=True,
     )
@@ -44,6 +44,8 @@ def parse(raw: bytes, *, limit: int = MAX_BYTES, recover: bool = False) -> Node:
         raise Unreadable("The document is not XML") from None
     if root is None:
         raise Unreadable("The document is not XML")
+    if faults := [entry for entry in parser.error_log if entry.domain_name != "NAMESPACE"]:
+        raise Unreadable(f"The document is not well-formed XML: {faults[0].message}")
     if root.getroottree().docinfo.internalDTD is not None:
         raise Unreadable("The XML has a document type declaration, which is refused")
     _check_depth(root)

@@ -58,7 +58,7 @@ SYSTEM_OF_OID: Final = {
     # France
     "1.2.250.1.213.2.3.1": "https://smt.esante.gouv.fr/terminologie-bdpm",
     "1.2.250.1.213.2.5": "https://smt.esante.gouv.fr/terminologie-ccam",
-    "1.2.250.1.213.1.1.4.1": "https://mos.esante.gouv.fr/NOS/TRE_A03-ClasseDocument-CISIS/FHIR/TRE-A03-ClasseDocument-CISIS",
+    "1.2.250.1.213.1.1.4.1": "https://mos.esante.gouv.fr/NOS/TRE_A03-ClasseDocument/FHIR/TRE-A03-ClasseDocument",
     "1.2.250.1.213.1.1.4.12": "https://mos.esante.gouv.fr/NOS/TRE_A05-TypeDocComplementaire/FHIR/TRE-A05-TypeDocComplementaire",
     "1.2.250.1.213.1.1.4.13": (
         "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"

@@ -1,0 +1,7 @@
+"""XDS submissions, as XDM zips, to FHIR."""
+
+from mappings.xds.archive import Limits
+from mappings.xds.mapping import to_bundle
+from mappings.xds.submission import Document, Submission, Subset, read_xdm
+
+__all__ = ["Document", "Limits", "Submission", "Subset", "read_xdm", "to_bundle"]

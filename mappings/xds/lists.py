@@ -1,0 +1,102 @@
+"""SubmissionSet, Folder -> List. IHE MHD 4.2 (submissionSet.fsh, folder.fsh), PDSm 3.1"""
+
+from typing import Final
+
+from mappings.cda.context import Context
+from mappings.core.bundle import prune
+from mappings.core.result import Element
+from mappings.xds.datatypes import (
+    author_to_reference,
+    classification_to_concept,
+    dtm_to_datetime,
+    unique_id_to_identifier,
+    xcn_to_reference,
+    xon_to_reference,
+)
+from mappings.xds.document_entry import IS_ARCHIVED, uuid_identifiers
+from mappings.xds.metadata import CONTENT_TYPE_CODE, FOLDER_CODE, SOURCE_ID, Classification, RegistryObject
+
+_LIST_TYPES: Final = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes"
+_EXTENSION: Final = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/"
+
+
+def submission_set_to_list(
+    found: RegistryObject, master: Element, members: list[Element], patient: Element, context: Context
+) -> Element:
+    """SubmissionSet -> List of its members (List.entry elements)."""
+    authors = [author_to_reference(slots, patient, context) for slots in found.authors]
+    author = next((reference for reference in authors if reference), None)
+    extensions = [_designation(code) for code in found.codes(CONTENT_TYPE_CODE)]
+    if source_id := unique_id_to_identifier(found.identifiers.get(SOURCE_ID, "")):
+        extensions.append({"url": _EXTENSION + "ihe-sourceId", "valueIdentifier": source_id})
+    if author and _is_organization(author, context):  # List.source cannot be one
+        extensions.append({"url": _EXTENSION + "ihe-authorOrg", "valueReference": author})
+        author = None
+    extensions += _recipients(found, patient, context)
+    if found.status == "Archived":
+        extensions.append({"url": IS_ARCHIVED, "valueBoolean": True})
+    result: Element = prune(
+        {
+            **_list(found, "submissionset", master, patient),
+            "extension": extensions,
+            "date": dtm_to_datetime(found.slot("submissionTime"), _location(found), context),
+            "source": author,
+            "entry": members,
+        }
+    )
+    return result
+
+
+def folder_to_list(
+    found: RegistryObject, master: Element, members: list[Element], patient: Element, context: Context
+) -> Element:
+    """Folder -> List of its members."""
+    result: Element = prune(
+        {
+            **_list(found, "folder", master, patient),
+            "extension": [_designation(code) for code in found.codes(FOLDER_CODE)],
+            "date": dtm_to_datetime(found.slot("lastUpdateTime"), _location(found), context),
+            "entry": members,
+        }
+    )
+    return result
+
+
+def _list(found: RegistryObject, code: str, master: Element, patient: Element) -> Element:
+    return {
+        "resourceType": "List",
+        "identifier": [{"use": "usual", **master}, *uuid_identifiers(found)],
+        "status": "retired" if found.status == "Deprecated" else "current",
+        "mode": "working",
+        "title": found.title,
+        "code": {"coding": [{"system": _LIST_TYPES, "code": code}]},
+        "subject": {"reference": patient["reference"]},
+        "note": [{"text": found.comments}],
+    }
+
+
+def _designation(code: Classification) -> Element:
+    concept = classification_to_concept(code)
+    return {"url": _EXTENSION + "ihe-designationType", "valueCodeableConcept": concept}
+
+
+def _recipients(found: RegistryObject, patient: Element, context: Context) -> list[Element]:
+    """intendedRecipient ``XON|XCN|XTN`` -> one extension each."""
+    recipients = []
+    for value in found.slots.get("intendedRecipient", []):
+        institution, name = [*value.split("|"), ""][:2]
+        organization = xon_to_reference(institution, context)
+        person = xcn_to_reference(name, organization, None, patient, context)
+        if reference := person or organization:
+            recipients.append({"url": _EXTENSION + "ihe-intendedRecipient", "valueReference": reference})
+    return recipients
+
+
+def _is_organization(reference: Element, context: Context) -> bool:
+    url = reference.get("reference")
+    kinds = {e["resource"]["resourceType"] for e in context.mentioned if e["fullUrl"] == url}
+    return kinds == {"Organization"}
+
+
+def _location(found: RegistryObject) -> str:
+    return f"{found.kind} {found.id!r}"

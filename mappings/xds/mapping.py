@@ -1,0 +1,312 @@
+"""A submission -> the transaction Bundle of what it carries."""
+
+from dataclasses import dataclass, field
+
+from mappings import cda
+from mappings.cda.context import Context, referenced
+from mappings.cda.datatypes import URI
+from mappings.cda.document_reference import binary, document_to_reference, unique
+from mappings.cda.patient import (
+    disagreeing_traits,
+    patient_identifier,
+    patient_role_to_patient,
+    record_target,
+)
+from mappings.core.bundle import full_url, mention, post, prune, transaction
+from mappings.core.identity import is_ins
+from mappings.core.result import Element, Held, Issue, Mapped, Unreadable
+from mappings.core.source import Source
+from mappings.xds.datatypes import cx_to_identifier, source_patient_info, unique_id_to_identifier
+from mappings.xds.document_entry import entry_to_reference
+from mappings.xds.lists import folder_to_list, submission_set_to_list
+from mappings.xds.metadata import RegistryObject
+from mappings.xds.submission import Document, Submission, Subset
+
+_RELATION = {
+    "RPLC": "replaces",
+    "XFRM_RPLC": "replaces",
+    "APND": "appends",
+    "XFRM": "transforms",
+    "IsSnapshotOf": "transforms",
+}
+"""Association type -> relatesTo.code (MHD's ConceptMap AssociationTypeVsRelatesTo)."""
+
+_XML = {"text/xml", "application/xml", "application/xslt+xml"}
+
+
+_READ_SLOTS = {
+    *("URI", "size", "hash", "creationTime", "languageCode", "legalAuthenticator", "serviceStartTime"),
+    *("serviceStopTime", "sourcePatientId", "sourcePatientInfo", "submissionTime", "intendedRecipient"),
+    *("lastUpdateTime", "urn:ihe:iti:xds:2013:referenceIdList"),
+}
+
+
+@dataclass(slots=True)
+class _Building:
+    """What is gathered on the way: the patient (identifiers and ``reference``), entries, remarks."""
+
+    context: Context
+    patient: Element
+    entries: list[Element] = field(default_factory=list)
+    clinical: list[Element] = field(default_factory=list)
+    demographics: Element = field(default_factory=dict)
+
+
+def to_bundle(submission: Submission, source: Source) -> Mapped:
+    """Map a submission: a List per submission set and folder, a DocumentReference and Binary per document,
+    and the coded content of the CDA documents that are current.
+
+    Lists and DocumentReferences are created when unknown, else left as they are. A signature is a Binary in
+    the List, never a DocumentReference.
+
+    Raises:
+        Held: the patient differs within the submission or from a CDA document's, nothing identifies the
+            patient, or a CDA document names itself otherwise than its entry does.
+        Unreadable: a uniqueId that is neither an OID nor a UUID.
+    """
+    context = Context(source, issues=list(submission.issues))
+    identifiers = _patient_identifiers(submission)
+    identifier = patient_identifier(identifiers, "XDSSubmissionSet.patientId", context)
+    url = full_url("Patient", identifier["system"], identifier["value"])
+    building = _Building(context, {"identifier": identifiers, "reference": url})
+    for subset in submission.subsets:
+        _add_subset(subset, building)
+    patient = building.demographics or _demographics(submission, identifiers, context)
+    for trait in disagreeing_traits(patient):
+        context.warn_at("sourcePatientInfo", f"{trait} disagrees with the digits of the INS", "business-rule")
+    asserted = [*building.entries, *building.clinical]
+    entries = [mention(url, patient, identifier), *referenced(context.mentioned, asserted), *asserted]
+    return Mapped(
+        bundle=transaction(entries),
+        issues=list(dict.fromkeys(context.issues)),
+        unread=_unread(submission),
+        cleared=cda.cleared(building.clinical),
+        patient=f"{identifier['system']}|{identifier['value']}",
+    )
+
+
+def _patient_identifiers(submission: Submission) -> list[Element]:
+    """The patientId that all objects have, then the identifiers at the source.
+
+    Raises:
+        Held: they have different ones (XDSPatientIdDoesNotMatch).
+    """
+    found: list[Element] = []
+    sources: list[Element] = []
+    for subset in submission.subsets:
+        entries = [document.entry for document in subset.documents]
+        for registry_object in (subset.submission_set, *entries, *subset.folders):
+            identifier = cx_to_identifier(registry_object.patient_id)
+            where = f"{registry_object.kind} {registry_object.id!r}"
+            if identifier is None:
+                raise Held(f"The patientId of {where} has no assigning authority that is an OID")
+            if found and identifier != found[0]:
+                text = f"The patientId of {where} is not that of the submission set"
+                raise Held(text, Issue("error", "business-rule", text, where))
+            found.append(identifier)
+            if at_source := cx_to_identifier(registry_object.slot("sourcePatientId")):
+                sources.append(at_source)
+    return unique([found[0], *sources])
+
+
+def _demographics(submission: Submission, identifiers: list[Element], context: Context) -> Element:
+    """The patient as the first entry with sourcePatientInfo describes it."""
+    entries = [document.entry for subset in submission.subsets for document in subset.documents]
+    described = next((entry for entry in entries if entry.slots.get("sourcePatientInfo")), None)
+    values = [] if described is None else described.slots["sourcePatientInfo"]
+    traits = source_patient_info(values, "sourcePatientInfo", context)
+    patient: Element = prune({"resourceType": "Patient", "identifier": identifiers, **traits})
+    return patient
+
+
+def _add_subset(subset: Subset, building: _Building) -> None:
+    urls: dict[str, str] = {}
+    for found in (subset.submission_set, *(d.entry for d in subset.documents), *subset.folders):
+        kind = "DocumentReference" if found.kind == "DocumentEntry" else "List"
+        kind = "Binary" if found.is_signature else kind
+        master = _master(found)
+        parts = ("signature",) if kind == "Binary" else ()
+        urls[found.id] = full_url(kind, master["system"], master["value"], *parts)
+    for document in subset.documents:
+        if document.entry.is_signature:
+            building.entries.append(_signature(document, urls[subset.submission_set.id]))
+        else:
+            _add_document(document, subset, urls, building)
+    for found in (subset.submission_set, *subset.folders):
+        convert = submission_set_to_list if found is subset.submission_set else folder_to_list
+        master = _master(found)
+        members = _members(found, subset, urls, building.context)
+        resource = convert(found, master, members, building.patient, building.context)
+        building.entries.append(mention(urls[found.id], resource, master))
+
+
+def _add_document(document: Document, subset: Subset, urls: dict[str, str], building: _Building) -> None:
+    entry, context, master = document.entry, building.context, _master(document.entry)
+    url = urls[entry.id]
+    original = binary(document.data, entry.mime_type, master, "document")
+    reference = entry_to_reference(entry, master, original, document.data, building.patient, context)
+    binaries = [original]
+    superseded = any(
+        a.target == entry.id and _RELATION.get(a.type) == "replaces" for a in subset.associations
+    )
+    if superseded:
+        reference["status"] = "superseded"
+    if (document_cda := _clinical_document(document, context)) is not None:
+        described, binaries = _described_by_cda(document_cda, entry, building)
+        reference = _completed(reference, described)
+        if reference["status"] == "current":
+            clinical, issues = cda.clinical_entries(
+                document_cda,
+                patient=building.patient["reference"],
+                document_reference=url,
+                source=context.source,
+            )
+            context.issues += issues
+            building.clinical += clinical
+    if relations := _relates_to(entry, subset, urls, reference.get("relatesTo", []), context):
+        reference["relatesTo"] = relations
+    building.entries += [mention(url, reference, master), *binaries]
+
+
+def _clinical_document(document: Document, context: Context) -> cda.ClinicalDocument | None:
+    """The CDA document, when it is one; other XML stays a file."""
+    if document.entry.mime_type not in _XML:
+        return None
+    try:
+        return cda.read(document.data)
+    except Unreadable as error:
+        location = f"DocumentEntry {document.entry.id!r}"
+        context.warn_at(location, f"Kept as a file, it cannot be read as CDA: {error}", "processing")
+        return None
+
+
+def _described_by_cda(
+    document: cda.ClinicalDocument, entry: RegistryObject, building: _Building
+) -> tuple[Element, list[Element]]:
+    """The DocumentReference that the CDA header would give, and its Binary entries.
+
+    Raises:
+        Held: it is another document, or another patient's, than the entry says.
+    """
+    where = f"DocumentEntry {entry.id!r}"
+    if document.unique_identifier != _master(entry):
+        text = f"The CDA document of {where} has another id than the entry's uniqueId"
+        raise Held(text, Issue("error", "business-rule", text, where))
+    ours = building.patient["identifier"][0]
+    numbers = [i["value"] for i in document.patient_identifiers if i["system"] == ours["system"]]
+    if is_ins(ours) and numbers and ours["value"] not in numbers:
+        text = f"The CDA document of {where} is about another patient than the submission"
+        raise Held(text, Issue("error", "business-rule", text, where))
+    context = Context(
+        building.context.source, document.narrative, building.context.issues, building.context.mentioned
+    )
+    patient = patient_role_to_patient(record_target(document), context)
+    patient["identifier"] = unique([*building.patient["identifier"], *patient.get("identifier", [])])
+    building.demographics = building.demographics or patient
+    return document_to_reference(document, patient, building.patient["reference"], context)
+
+
+def _completed(reference: Element, described: Element) -> Element:
+    """The metadata's DocumentReference with what only the CDA header says; labels of both."""
+    completed = {**described, **reference}
+    completed["identifier"] = unique([*reference.get("identifier", []), *described.get("identifier", [])])
+    completed["securityLabel"] = unique(
+        [*reference.get("securityLabel", []), *_other_labels(reference, described)]
+    )
+    completed["context"] = {**described.get("context", {}), **reference.get("context", {})}
+    content = described["content"][0]
+    first = reference["content"][0]
+    attachment = {**content["attachment"], **first["attachment"]}
+    completed["content"] = [{**content, **first, "attachment": attachment}, *described["content"][1:]]
+    pruned: Element = prune(completed)
+    return pruned
+
+
+def _other_labels(reference: Element, described: Element) -> list[Element]:
+    """The header's labels whose codes the metadata do not have; displays differ in wording."""
+    known = {_code(label) for label in reference.get("securityLabel", [])}
+    return [label for label in described.get("securityLabel", []) if _code(label) not in known]
+
+
+def _code(label: Element) -> tuple[str, str]:
+    coding: Element = next(iter(label.get("coding", [])), {})
+    return coding.get("system", ""), coding.get("code", "")
+
+
+def _relates_to(
+    entry: RegistryObject, subset: Subset, urls: dict[str, str], from_cda: list[Element], context: Context
+) -> list[Element]:
+    """Associations from this entry, then what the CDA header says.
+
+    Where both say the same kind of relation, the CDA's target is kept: it names a uniqueId, while the
+    entryUUID of an association changes with every update of the metadata.
+    """
+    relations = []
+    for association in subset.associations:
+        code = _RELATION.get(association.type)
+        if association.source != entry.id or code is None:
+            continue
+        if association.target in urls:
+            target: Element = {"reference": urls[association.target]}
+        else:
+            target = {"type": "DocumentReference"}
+            target["identifier"] = {"system": URI, "value": association.target.lower()}
+            if any(relation["code"] == code for relation in from_cda):
+                text = f"{association.type} {association.target} is taken from the CDA header instead"
+                context.issues.append(
+                    Issue("information", "informational", text, f"DocumentEntry {entry.id!r}")
+                )
+                continue
+        relations.append({"code": code, "target": target})
+    inside = {relation["code"] for relation in relations if "reference" in relation["target"]}
+    return relations + [relation for relation in from_cda if relation["code"] not in inside]
+
+
+def _members(found: RegistryObject, subset: Subset, urls: dict[str, str], context: Context) -> list[Element]:
+    """HasMember associations -> List.entry; a member that was registered before is named by its entryUUID."""
+    targets = [a.target for a in subset.associations if a.type == "HasMember" and a.source == found.id]
+    if found is subset.submission_set:
+        for document in subset.documents:
+            if document.entry.id not in targets:
+                where = f"DocumentEntry {document.entry.id!r}"
+                context.warn_at(where, "No association makes it a member of the submission set", "structure")
+                targets.append(document.entry.id)
+    signatures = {d.entry.id for d in subset.documents if d.entry.is_signature}
+    members: list[Element] = []
+    for target in dict.fromkeys(targets):
+        if target not in urls:
+            members.append({"item": {"identifier": {"system": URI, "value": target.lower()}}})
+        elif target in signatures:
+            members.append({"flag": {"text": "signature"}, "item": {"reference": urls[target]}})
+        else:
+            members.append({"item": {"reference": urls[target]}})
+    return members
+
+
+def _unread(submission: Submission) -> list[str]:
+    """The slots that no mapping looks at."""
+    return sorted(
+        {
+            f"{found.kind}.{slot}"
+            for subset in submission.subsets
+            for found in (subset.submission_set, *(d.entry for d in subset.documents), *subset.folders)
+            for slot in found.slots
+            if slot not in _READ_SLOTS
+        }
+    )
+
+
+def _signature(document: Document, list_url: str) -> Element:
+    """The Binary entry of a signature, read by who may read the submission set."""
+    master = _master(document.entry)
+    entry = binary(document.data, document.entry.mime_type, master, "signature")
+    resource = {**entry["resource"], "securityContext": {"reference": list_url}}
+    return post(entry["fullUrl"], resource)
+
+
+def _master(found: RegistryObject) -> Element:
+    """The uniqueId as Identifier. Raises Unreadable when it is neither an OID nor a UUID."""
+    identifier = unique_id_to_identifier(found.unique_id)
+    if identifier is None:
+        raise Unreadable(f"The uniqueId of {found.kind} {found.id!r} is neither an OID nor a UUID")
+    return identifier
