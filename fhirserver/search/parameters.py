@@ -133,8 +133,8 @@ def _parts(
     parts = []
     components = list(parameter.components)
     if parameter.url in _SWAPPED:
-        expressions = [c.expression for c in reversed(components)]
-        components = [Component(c.definition, e) for c, e in zip(components, expressions, strict=True)][::-1]
+        swapped = zip(reversed(components), components, strict=True)
+        components = [Component(right.definition, this.expression) for right, this in swapped]
     for component in components:
         definition = definitions.search_parameter(component.definition)
         own = others.get(definition.code)

@@ -109,16 +109,26 @@ def _contact(value: str) -> str:
 
 def equals(parameter: Parameter, value: str, site: Site) -> Condition:
     parts = [unescape(part) for part in split(value, "|")]
-    found = parameter.found
     if len(parts) == 1:
-        return Keys(tuple(dict.fromkeys(f"{parameter.code}|{escape(c)}" for c in _cases(found, parts[0]))))
+        return _any_system(parameter, parts[0])
     if len(parts) > 2:
         raise BadRequest(
             f"{shown(value)} has more than one |; a token is code, system|code, |code or system|"
         )
-    if found <= _ALONE:
+    if parameter.found <= _ALONE:
         raise BadRequest(f"{parameter.code} has no system: search {shown(parts[1])} without the |")
     return _with_system(parameter, *parts)
+
+
+def _any_system(parameter: Parameter, code: str) -> Condition:
+    """The code as it is indexed: strings without case, contact points without separators."""
+    found = parameter.found
+    written = [code] if found - {"string", "ContactPoint"} else []
+    if "string" in found:
+        written.append(code.casefold())
+    if "ContactPoint" in found:
+        written.append(_contact(code))
+    return Keys(tuple(f"{parameter.code}|{escape(c)}" for c in dict.fromkeys(written)))
 
 
 def _with_system(parameter: Parameter, system: str, code: str) -> Condition:
@@ -127,7 +137,7 @@ def _with_system(parameter: Parameter, system: str, code: str) -> Condition:
         systems = frozenset().union(*(path.systems for path in parameter.paths))
         if system and systems and system not in systems:
             return Nothing()
-        return Keys((f"{parameter.code}|{escape(code)}",)) if code else present(parameter)
+        return _any_system(parameter, code) if code else present(parameter)
     if code:
         return Keys((f"{parameter.code}|{escape(system)}|{escape(code)}",))
     if not system:
@@ -159,13 +169,3 @@ def present(parameter: Parameter) -> Condition:
 
 MODIFIERS = {"": equals, "not": equals, "text": text, "of-type": of_type}
 """``:not`` is the complement of the whole parameter, with all of its values: the caller negates."""
-
-
-def _cases(found: frozenset[str], code: str) -> list[str]:
-    """A code as it is indexed: strings without case, contact points without separators."""
-    cases = [code] if found - {"string", "ContactPoint"} else []
-    if "string" in found:
-        cases.append(code.casefold())
-    if "ContactPoint" in found:
-        cases.append(_contact(code))
-    return cases
