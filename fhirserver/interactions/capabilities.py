@@ -30,7 +30,7 @@ def _statement(server: "Server") -> bytes:
             "software": {"name": "fhirserver", "version": fhirserver.__version__},
             "implementation": {"description": "fhirserver", "url": server.base_url},
             "fhirVersion": "4.0.1",
-            "format": ["application/fhir+json", "json"],
+            "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
             "rest": [
                 {
                     "mode": "server",
