@@ -13,7 +13,7 @@ from lxml import etree
 
 from fhirserver.demo.samples import FOLDER, INS, INS_SYSTEM, SAMPLES, Sample, zipped
 from fhirserver.validation import Validator
-from mappings import cda, hl7v2
+from mappings import cda, hl7v2, xds
 from mappings.core.identity import has_valid_key
 from mappings.core.result import NoMapping
 from mappings.core.source import Source
@@ -113,6 +113,15 @@ def test_the_vaccination_note_has_its_entries(validator: Validator) -> None:
     mapped = cda.to_bundle((FOLDER / "vaccination-note.xml").read_bytes(), Source())
     types = [entry["resource"]["resourceType"] for entry in mapped.bundle["entry"]]
     assert (types.count("Immunization"), types.count("AllergyIntolerance")) == (2, 1)
+    assert mapped.patient == f"{INS_SYSTEM}|{INS}"
+    assert [i for i in validator.validate(mapped.bundle) if i.severity in ("fatal", "error")] == []
+
+
+def test_the_submission_is_read_without_remarks(validator: Validator) -> None:
+    mapped = xds.to_bundle(xds.read_xdm(zipped(FOLDER / "xdm")), Source())
+    types = {entry["resource"]["resourceType"] for entry in mapped.bundle["entry"]}
+    assert {"List", "DocumentReference", "Binary"} <= types
+    assert (mapped.issues, mapped.unread) == ([], [])
     assert mapped.patient == f"{INS_SYSTEM}|{INS}"
     assert [i for i in validator.validate(mapped.bundle) if i.severity in ("fatal", "error")] == []
 
