@@ -162,6 +162,9 @@ def _reaction(segment: Segment, context: Context) -> Element:
     if severity and severity not in REACTION_SEVERITY and severity != "U":
         context.warn(f"Code {severity[:40]!r} of table 0128 has no mapping", segment[4], "code-invalid")
     if not manifestations:
+        if severity in REACTION_SEVERITY and severity not in CRITICALITY:
+            text = "A severity without a reaction, which is no criticality: left out"
+            context.issue("information", "not-supported", text, segment[4].location)
         return {"criticality": CRITICALITY.get(severity)}
     return {"reaction": [{"manifestation": manifestations, "severity": REACTION_SEVERITY.get(severity)}]}
 

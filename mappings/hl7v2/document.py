@@ -6,7 +6,7 @@ https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-txa-to-documentrefer
 import re
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from mappings import cda
 from mappings.core import times
@@ -41,6 +41,17 @@ from mappings.hl7v2.tables import (
 _LOINC_CODE: Final = re.compile(r"[0-9]{1,7}-[0-9]")
 
 
+class Visibility(NamedTuple):
+    """Codings of who must not see a document; ``stated`` also when the message says that all may."""
+
+    codings: list[Element]
+    stated: bool
+
+    @property
+    def labels(self) -> list[Element]:
+        return [{"coding": [coding]} for coding in self.codings]
+
+
 def add_document(
     txa: Segment, segments: list[Segment], subject: Subject, encounter: Element | None, context: Context
 ) -> None:
@@ -49,7 +60,7 @@ def add_document(
     Raises:
         Held: there is no content, it cannot be read, or it is of another patient.
     """
-    txa.mark_read(1)
+    txa.mark_read(1, 3)
     contents = _contents([obx for obx in segments if not is_metadata(obx)], context)
     if not contents:
         issue = Issue("error", "required", "The document has no content", "OBX-5")
@@ -61,9 +72,12 @@ def add_document(
     )
     status = context.code("status", txa[19], DOCUMENT_AVAILABILITY, "0273", "current")
     doc_status = context.code("docStatus", txa[17], DOCUMENT_COMPLETION, "0271")
-    flags = {str(obx[11]).upper() for obx in segments if is_document(obx)}
+    flags = {str(obx[11]).upper() for obx in segments if not is_metadata(obx)}
     if flags and flags <= {"D", "W"}:
         status, doc_status = {"status": "entered-in-error"}, {"docStatus": "entered-in-error"}
+    elif not txa[17] and len(flags) == 1:
+        doc_status = {"docStatus": DOCUMENT_STATUS_OF_OBSERVATION.get(flags.pop())}
+    visibility = visibility_of(segments, context)
     start = dtm_to_date_time(txa[4], context)
     elements = {
         **status,
@@ -73,7 +87,7 @@ def add_document(
         "author": practitioners(txa, 9, context) or practitioners(txa, 5, context),
         "authenticator": next(iter(practitioners(txa, 10, context) or practitioners(txa, 22, context)), None),
         "description": txa[25].text,
-        "securityLabel": [_confidentiality(txa[18], context), *visibility_labels(segments, context)],
+        "securityLabel": [_confidentiality(txa[18], context), *visibility.labels],
         "context": {
             "encounter": [encounter] if encounter else None,
             "period": {"start": start} if start else None,
@@ -83,7 +97,7 @@ def add_document(
             ],
         },
     }
-    _add(contents, number, fallback, elements, subject, context, title=txa[16].text, creation=txa[7])
+    _add(contents, number, fallback, elements, subject, context, visibility, txa)
 
 
 def add_document_of_result(
@@ -91,7 +105,7 @@ def add_document_of_result(
     orc: Segment | None,
     subject: Subject,
     encounter: Element | None,
-    labels: list[Element],
+    visibility: Visibility,
     context: Context,
     *order: str,
 ) -> list[Element]:
@@ -118,22 +132,26 @@ def add_document_of_result(
         "type": cwe_to_codeable_concept(obx[3], context),
         "date": dtm_to_instant(obx[14], context),
         "author": practitioners(obx, 16, context),
-        "securityLabel": labels,
+        "securityLabel": visibility.labels,
         "context": {"encounter": [encounter] if encounter else None},
     }
-    return _add(contents, None, fallback, elements, subject, context)
+    return _add(contents, None, fallback, elements, subject, context, visibility)
 
 
-def visibility_labels(segments: Iterable[Segment], context: Context) -> list[Element]:
-    """Who must not see the document: OBX of MetaDMPMSS answered Y, as security labels."""
+def visibility_of(segments: Iterable[Segment], context: Context) -> Visibility:
+    """Read the OBX of MetaDMPMSS that say who must not see the document."""
     codes: list[str] = []
+    stated = False
     for obx in segments:
-        if is_metadata(obx) and (code := VISIBILITY.get(str(obx[3][1]).upper())):
-            obx.mark_read(1, 2, 11)
+        if not is_metadata(obx):
+            continue
+        obx.mark_read(1, 2, 11)
+        if (code := VISIBILITY.get(str(obx[3][1]).upper())) is not None:
+            stated = True
             # An answer that cannot be understood hides the document: the stricter reading wins.
             if context.boolean(obx[5][1]) is not False and code not in codes:
                 codes.append(code)
-    return [{"coding": [{"system": VISIBILITY_SYSTEM, "code": code}]} for code in codes]
+    return Visibility([{"system": VISIBILITY_SYSTEM, "code": code} for code in codes], stated)
 
 
 def _contents(segments: list[Segment], context: Context) -> list[Content]:
@@ -162,9 +180,8 @@ def _add(
     elements: Element,
     subject: Subject,
     context: Context,
-    *,
-    title: str = "",
-    creation: Field | None = None,
+    visibility: Visibility,
+    txa: Segment | None = None,
 ) -> list[Element]:
     """Add DocumentReference, Binary and the coded content of a CDA; give the attachments."""
     document = next((content.document for content in contents if content.document), None)
@@ -176,9 +193,9 @@ def _add(
         identifiers.append(own)
     key = master or fallback
     url = context.url("DocumentReference", key["system"], key["value"])
-    created = (dtm_to_date_time(creation, context) if creation else None) or _effective(document, context)
+    created = (dtm_to_date_time(txa[7], context) if txa else None) or _effective(document, context)
     attachments = [add_binary(content, url, created, context) for content in contents]
-    if title:
+    if txa is not None and (title := txa[16].text):
         attachments[0]["title"] = title
     labels = elements.pop("securityLabel")
     if document is not None and not any(label and not _is_visibility(label) for label in labels):
@@ -197,6 +214,8 @@ def _add(
         }
     )
     context.entries.append(put(url, reference, key))
+    if visibility.stated and "securityLabel" not in reference:
+        context.cleared.setdefault(url, set()).add("securityLabel")
     if reference["status"] == "current":
         for content in contents:
             _add_coded_content(content, url, subject, context)

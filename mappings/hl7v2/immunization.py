@@ -73,6 +73,8 @@ def vaccinations(segments: Iterable[Segment]) -> Iterator[Vaccination]:
 def add_immunization(vaccination: Vaccination, subject: Subject, context: Context) -> None:
     rxa, orc = vaccination.rxa, vaccination.orc
     rxa.mark_read(1, 2)
+    if orc is not None:
+        orc.mark_read(1)
     completion = str(rxa[20]).upper()
     if str(rxa[5][1]) == NO_VACCINE and completion != "RE":
         context.issue(
@@ -172,7 +174,7 @@ def _add_facts(
     protocol: Element = {}
     reactions = ObservationEntries(subject, context, key["system"], key["value"])
     for obx in facts:
-        obx.mark_read(1, 2, 11)
+        obx.mark_read(1, 2, 4, 11)
         match str(obx[3][1]):
             case "64994-7":
                 immunization["programEligibility"] = [cwe_to_codeable_concept(obx[5], context)]

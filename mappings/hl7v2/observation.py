@@ -71,6 +71,7 @@ class ObservationEntries:
         same = (f"{obx[3][1]}^{obx[3][3]}" if str(obx[3][1]) else obx[3].text, obx[4].text)
         kind = str(obx[2]).upper()
         if kind in {"TX", "FT"} and (text := self._texts.get(same)) is not None:
+            obx.mark_read(11)  # the first line's status holds for all
             text["valueString"] = f"{text.get('valueString', '')}\n{_text(obx)}".strip("\n")
             return None
         self._ranks[same] = rank = self._ranks.get(same, 0) + 1

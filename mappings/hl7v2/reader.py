@@ -75,12 +75,12 @@ def read(raw: bytes, source: Source) -> Message:
 
 
 def delimiters_of(text: str) -> Delimiters:
-    """Read MSH-1 and MSH-2 of text that starts with MSH (or FHS, BHS).
+    """Read MSH-1 and MSH-2.
 
     Raises:
-        Unreadable: it does not, or the delimiters are letters, digits or not distinct.
+        Unreadable: the text does not start with MSH, or its delimiters are letters, digits or not distinct.
     """
-    if text[:3] not in {"MSH", "FHS", "BHS"} or len(text) < 4:
+    if text[:3] != "MSH" or len(text) < 4:
         raise Unreadable("The message does not start with MSH", _refusal("No MSH segment"))
     field = text[3]
     end = min(i for i in (text.find(field, 4), text.find("\r", 4), text.find("\n", 4), len(text)) if i >= 0)

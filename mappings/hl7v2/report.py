@@ -17,7 +17,7 @@ from mappings.hl7v2.datatypes import (
     dtm_to_instant,
     ei_to_identifier,
 )
-from mappings.hl7v2.document import add_document_of_result, visibility_labels
+from mappings.hl7v2.document import add_document_of_result, visibility_of
 from mappings.hl7v2.observation import ObservationEntries, comments, is_document, is_metadata
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.segment import Segment
@@ -109,19 +109,21 @@ def add_report(
     specimens = [add_specimen(spm, subject, context, *key) for spm in order.specimens]
     inherited = _inherited(order, encounter, specimens, context)
     observations = ObservationEntries(subject, context, *key)
-    labels = visibility_labels([obx for obx, _ in order.results], context)
+    visibility = visibility_of([obx for obx, _ in order.results], context)
     results: list[Element | None] = []
     forms: list[Element] = []
     for obx, notes in order.results:
         if is_metadata(obx):
             continue
         if is_document(obx):
-            forms += add_document_of_result(obx, order.orc, subject, encounter, labels, context, *key)
+            forms += add_document_of_result(obx, order.orc, subject, encounter, visibility, context, *key)
         else:
             results.append(observations.add(obx, notes, inherited))
     if order.obr is None:
         return
     report = obr_to_diagnostic_report(order, subject, context)
+    if forms and visibility.codings:  # what presents a hidden document is hidden as well
+        report["meta"] = {"security": visibility.codings}
     identifier = context.derived("DiagnosticReport", *key)
     report["identifier"] = [identifier, *report.get("identifier", [])]
     report |= (
@@ -149,6 +151,8 @@ def obr_to_diagnostic_report(order: Order, subject: Subject, context: Context) -
     obr, orc = order.obr, order.orc
     assert obr is not None
     obr.mark_read(1)
+    if orc is not None:
+        orc.mark_read(1, 2, 3)
     placer = ei_to_identifier(obr[2], context, "PLAC") or (orc and ei_to_identifier(orc[2], context, "PLAC"))
     filler = ei_to_identifier(obr[3], context, "FILL") or (orc and ei_to_identifier(orc[3], context, "FILL"))
     period = dr_to_period(obr[7], obr[8], context) or {}

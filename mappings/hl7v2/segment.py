@@ -139,7 +139,7 @@ class Segment:
         if self._fields is None:
             separator = self.delimiters.field
             self._fields = self.raw.split(separator)
-            if self.name in {"MSH", "FHS", "BHS"}:  # their first field is the separator itself
+            if self.name == "MSH":  # its first field is the separator itself
                 self._fields.insert(1, separator)
                 self._read.update((1, 2))
         return self._fields

@@ -1,0 +1,74 @@
+"""Every folder of tests/cases/hl7v2: a message, the Bundle it must become, and what of it is not read."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fhirserver.model.json import format, stored
+from fhirserver.validation import Validator
+from mappings.core.result import Mapped
+from mappings.core.source import Source
+from mappings.hl7v2 import read, to_bundle
+
+CASES = sorted((Path(__file__).parents[2] / "cases" / "hl7v2").iterdir())
+SOURCE = Source("chu-nord")
+
+
+def mapped(case: Path) -> Mapped:
+    return to_bundle(read((case / "message.hl7").read_bytes(), SOURCE), SOURCE)
+
+
+def expected(case: Path, name: str) -> Any:
+    path = case / f"{name}.json"
+    return msgspec.json.decode(path.read_bytes()) if path.exists() else None
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 25
+
+
+def test_bundle(case: Path) -> None:
+    # As text, because numbers must be as written: 5.10 is not 5.1.
+    bundle = format(stored((case / "bundle.json").read_bytes()))
+    assert format(mapped(case).bundle) == bundle
+
+
+def test_remarks(case: Path) -> None:
+    result = mapped(case)
+    issues = [f"{issue.severity} {issue.code} {issue.location}: {issue.text}" for issue in result.issues]
+    cleared = {url: sorted(names) for url, names in result.cleared.items()}
+    assert result.unread == expected(case, "unread")
+    assert issues == (expected(case, "issues") or [])
+    assert cleared == (expected(case, "cleared") or {})
+
+
+def test_the_bundle_is_valid(case: Path, validator: Validator) -> None:
+    assert [issue for issue in validator.validate(mapped(case).bundle) if issue.severity == "error"] == []
+
+
+def test_references_stay_inside(case: Path) -> None:
+    """Whatever an entry refers to by URN is an entry of the same Bundle."""
+    bundle = mapped(case).bundle
+    urls = {entry["fullUrl"] for entry in bundle["entry"]}
+    assert len(urls) == len(bundle["entry"])
+    assert set(references(bundle)) <= urls
+
+
+def references(value: Any) -> list[str]:
+    match value:
+        case {"reference": str(url)}:
+            return [url]
+        case dict():
+            return [url for part in value.values() for url in references(part)]
+        case list():
+            return [url for part in value for url in references(part)]
+        case _:
+            return []
