@@ -65,7 +65,7 @@ def compile(
         if "\0" in name or "\0" in value:
             raise BadRequest("A search cannot contain the character NUL")
         if len(value) > MAX_LENGTH:
-            raise TooCostly(f"The value of {name} is longer than {MAX_LENGTH} characters")
+            raise TooCostly(f"The value of {shown(name)} is longer than {MAX_LENGTH} characters")
         try:
             understood = asked.take(name, value)
         except _Ignorable as reason:
@@ -143,7 +143,7 @@ class _Asked:
         parameter = self.known.compiled.get(code)
         if parameter is not None:
             if "." in modifier:
-                raise _Ignorable(f"{name} is not supported yet: chained parameters")
+                raise _Ignorable(f"{shown(name)} is not supported yet: chained parameters")
             return parameter, modifier
         if code == "_query":
             raise UnknownParameter("Named queries (_query) are not supported")

@@ -71,7 +71,9 @@ def prefixed(text: str) -> tuple[Prefix, str]:
     for prefix in PREFIXES:
         if prefix == found[1]:
             return prefix, found[2]
-    raise BadRequest(f"{shown(text)} has an unknown prefix {found[1]!r}; known are {', '.join(PREFIXES)}")
+    raise BadRequest(
+        f"{shown(text)} has an unknown prefix {shown(found[1])}; known are {', '.join(PREFIXES)}"
+    )
 
 
 def shown(text: str) -> str:
