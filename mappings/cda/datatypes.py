@@ -97,22 +97,29 @@ def cd_to_coding(node: Node, context: Context) -> Element | None:
     if not code:
         return None
     oid, name = (node.get("codeSystem") or "").strip(), (node.get("codeSystemName") or "").strip()
+    coding = {
+        "system": _system(oid, name, node, context),
+        "version": (node.get("codeSystemVersion") or "").strip(),
+        "code": code,
+        "display": (node.get("displayName") or "").strip(),
+    }
+    return {key: value for key, value in coding.items() if value}
+
+
+def _system(oid: str, name: str, node: Node, context: Context) -> str | None:
     named = system_of_name(name)
-    coding = {"code": code, "display": (node.get("displayName") or "").strip()}
     if OID.fullmatch(oid):
-        coding["system"] = system_of_oid(oid)
-        if oid not in SYSTEM_OF_OID and named is not None and named != coding["system"]:
+        system = system_of_oid(oid)
+        if oid not in SYSTEM_OF_OID and named not in (None, system):
             context.warn(node, f"codeSystem {oid} is not that of {name}; kept as sent", "code-invalid")
-    elif named is not None:
-        coding["system"] = named
+        return system
+    if named is not None:
         context.warn(node, f"codeSystem {oid!r} is not an OID; {name} is read from its name", "code-invalid")
     elif oid:
         context.warn(
             node, f"codeSystem {oid!r} is not an OID; the code stays without a system", "code-invalid"
         )
-    if version := (node.get("codeSystemVersion") or "").strip():
-        coding["version"] = version
-    return {key: value for key, value in coding.items() if value}
+    return named
 
 
 def cd_to_codings(node: Node, context: Context) -> list[Element]:
