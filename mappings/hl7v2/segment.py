@@ -39,7 +39,7 @@ class Field:
         delimiters = self._segment.delimiters
         if self._separator and (delimiters.component in raw or delimiters.subcomponent in raw):
             return str(self.parts()[0])
-        return unescape(raw, delimiters, self._segment.codec).strip(" ")
+        return _unescaped(raw, self._segment)
 
     def __bool__(self) -> bool:
         """Whether it has content: not absent, not null, not only separators."""
@@ -54,7 +54,7 @@ class Field:
         """All of it, unescaped, its separators taken literally: what free text is meant to be."""
         if self.raw == NULL:
             return ""
-        return unescape(self.raw, self._segment.delimiters, self._segment.codec).strip(" ")
+        return _unescaped(self.raw, self._segment)
 
     @property
     def location(self) -> str:
@@ -143,3 +143,9 @@ class Segment:
                 self._fields.insert(1, separator)
                 self._read.update((1, 2))
         return self._fields
+
+
+def _unescaped(raw: str, segment: Segment) -> str:
+    """Without the spaces around it; nothing but white space is nothing, as in FHIR."""
+    text = unescape(raw.strip(" "), segment.delimiters, segment.codec)
+    return "" if text.isspace() else text

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fhirserver.model.json import format, stored
+from fhirserver.model.json import stored
 from fhirserver.validation import Validator
 from mappings.core.result import Mapped
 from mappings.core.source import Source
@@ -37,8 +37,13 @@ def test_there_are_cases() -> None:
 
 def test_bundle(case: Path) -> None:
     # As text, because numbers must be as written: 5.10 is not 5.1.
-    bundle = format(stored((case / "bundle.json").read_bytes()))
-    assert format(mapped(case).bundle) == bundle
+    written = stored((case / "bundle.json").read_bytes())
+    assert text(mapped(case).bundle) == text(written)
+
+
+def text(bundle: Any) -> list[str]:
+    encode = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
+    return [encode(entry).decode() for entry in bundle.pop("entry")] + [encode(bundle).decode()]
 
 
 def test_remarks(case: Path) -> None:
