@@ -244,15 +244,24 @@ def _spread(low: str, high: str) -> int:
 
 def _union(drivers: list[Driver]) -> Driver:
     """All alternatives by equality on one field: one $in. Anything else has no single index."""
-    if drivers and all(set(d.filter) == {"keys"} for d in drivers):
-        keys: list[str] = []
-        for driver in drivers:
-            wanted = driver.filter["keys"]
-            keys += wanted["$in"] if isinstance(wanted, dict) else [wanted]
+    sets = [_equal_keys(driver) for driver in drivers]
+    if sets and all(sets):
+        keys = [key for found in sets for key in found]
         return Driver({"keys": {"$in": keys}}, max(d.rank for d in drivers))
     if drivers and all(set(d.filter) == {"_id"} for d in drivers):
         return Driver({"_id": {"$in": [i for d in drivers for i in d.filter["_id"]["$in"]]}}, 0)
     return EVERYTHING
+
+
+def _equal_keys(driver: Driver) -> list[str]:
+    """The keys that a driver finds by equality; none when it is a range or about another field."""
+    match driver.filter:
+        case {"keys": str(key)}:
+            return [key]
+        case {"keys": {"$in": list(keys)}}:
+            return keys
+        case _:
+            return []
 
 
 # --- the exact filter
