@@ -70,33 +70,48 @@ def vaccinations(segments: Iterable[Segment]) -> Iterator[Vaccination]:
         yield current
 
 
-def add_immunization(vaccination: Vaccination, subject: Subject, context: Context) -> None:
-    rxa, orc = vaccination.rxa, vaccination.orc
-    rxa.mark_read(1, 2)
-    if orc is not None:
-        orc.mark_read(1)
-    completion = str(rxa[20]).upper()
-    if str(rxa[5][1]) == NO_VACCINE and completion != "RE":
-        context.issue(
-            "information", "informational", "No vaccine was administered: left out", rxa[5].location
-        )
-        return
-    filler = ei_to_identifier(orc[3], context, "FILL") if orc else None
+def add_immunizations(groups: list[Vaccination], subject: Subject, context: Context) -> None:
+    """Add an entry per dose.
+
+    A dose is the same by its ORC-3; where that is a dummy, or one message has it on different doses, by the
+    patient, the vaccine, the date and the completion status.
+    """
+    doses: dict[str, set[str]] = {}
+    for group in groups:
+        if group.orc is not None:
+            doses.setdefault(group.orc[3].raw, set()).add(_dose(group.rxa))
+    for group in groups:
+        group.rxa.mark_read(1, 2)
+        if group.orc is not None:
+            group.orc.mark_read(1)
+        if str(group.rxa[5][1]) == NO_VACCINE and str(group.rxa[20]).upper() != "RE":
+            text = "No vaccine was administered: left out"
+            context.issue("information", "informational", text, group.rxa[5].location)
+            continue
+        number = group.orc[3] if group.orc else None
+        if number and len(doses[number.raw]) > 1 and str(number[1]).upper() not in DUMMY_NUMBERS:
+            context.warn("The number of several doses, so of none", number, "duplicate")
+            number = None
+        _add_immunization(group, number, subject, context)
+
+
+def _add_immunization(group: Vaccination, number: Field | None, subject: Subject, context: Context) -> None:
+    filler = ei_to_identifier(number, context, "FILL") if number else None
     if filler and filler["value"].upper() in DUMMY_NUMBERS:
         filler = None
-    placer = ei_to_identifier(orc[2], context, "PLAC") if orc else None
-    key = filler or context.derived(
-        "Immunization",
-        subject.key,
-        f"{rxa[5][1]}^{rxa[5][3]}" if str(rxa[5][1]) else rxa[5][2].text,
-        str(rxa[3]),
-        completion,
-    )
-    immunization = rxa_to_immunization(vaccination, subject, context)
+    placer = ei_to_identifier(group.orc[2], context, "PLAC") if group.orc else None
+    key = filler or context.derived("Immunization", subject.key, _dose(group.rxa), str(group.rxa[20]).upper())
+    immunization = rxa_to_immunization(group, subject, context)
     immunization["identifier"] = [key, *([placer] if placer else [])]
-    _add_facts(immunization, vaccination.facts, key, subject, context)
+    _add_facts(immunization, group.facts, key, subject, context)
     url = context.url("Immunization", key["system"], key["value"])
     context.entries.append(put(url, prune(immunization), key))
+
+
+def _dose(rxa: Segment) -> str:
+    """The vaccine and the date."""
+    vaccine = f"{rxa[5][1]}^{rxa[5][3]}" if str(rxa[5][1]) else rxa[5][2].text.casefold()
+    return f"{vaccine}@{rxa[3]}"
 
 
 def rxa_to_immunization(vaccination: Vaccination, subject: Subject, context: Context) -> Element:

@@ -12,7 +12,7 @@ from mappings.hl7v2.clearing import cleared
 from mappings.hl7v2.context import Context, context_of
 from mappings.hl7v2.document import add_document
 from mappings.hl7v2.encounter import add_encounter
-from mappings.hl7v2.immunization import add_immunization, vaccinations
+from mappings.hl7v2.immunization import add_immunizations, vaccinations
 from mappings.hl7v2.observation import ObservationEntries
 from mappings.hl7v2.patient import Subject, add_next_of_kin, add_patient
 from mappings.hl7v2.provenance import add_provenance
@@ -104,8 +104,7 @@ def vxu_to_entries(message: Message, context: Context) -> Subject:
     """Patient, RelatedPerson, Immunization."""
     subject = add_patient(_the_pid(message), context, assert_it=True, pd1=message.find("PD1"))
     add_next_of_kin(message.all("NK1"), subject, context)
-    for vaccination in vaccinations(message.segments):
-        add_immunization(vaccination, subject, context)
+    add_immunizations(list(vaccinations(message.segments)), subject, context)
     return subject
 
 

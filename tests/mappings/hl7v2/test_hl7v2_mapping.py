@@ -192,6 +192,27 @@ def test_results_of_two_orders_stay_apart() -> None:
     assert [len(report["result"]) for report in resources(result, "DiagnosticReport")] == [1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "doses"),
+    [
+        ("I-1|20240318|03", "I-2|20240318|03", 2),
+        ("I-1|20240318|03", "I-1|20240318|03", 1),
+        ("I-1|20240318|03", "I-1|20240318|88", 2),
+        ("I-1|20240318|03", "I-1|20140318|03", 2),
+        ("9999|20240318|03", "9999|20240318|88", 2),
+        ("9999|20240318|03", "9999|20240318|03", 1),
+    ],
+)
+def test_no_dose_is_lost(first: str, second: str, doses: int) -> None:
+    segments = []
+    for number, date, vaccine in (dose.split("|") for dose in (first, second)):
+        segments += [f"ORC|RE||{number}^EHR", f"RXA|0|1|{date}||{vaccine}^x^CVX|999{'|' * 14}CP"]
+    result = mapped("VXU^V04", PID, *segments)
+    found = resources(result, "Immunization")
+    assert len(found) == doses
+    assert len({i["value"] for dose in found for i in dose["identifier"]}) == doses
+
+
 def test_the_same_allergy_twice_is_one_and_said() -> None:
     result = mapped("ADT^A08", PID, "AL1|1|DA|^Iode|SV", "AL1|2|DA|^ iode |MI")
     assert [allergy["criticality"] for allergy in resources(result, "AllergyIntolerance")] == ["high"]
