@@ -1,0 +1,150 @@
+"""Which resources the entries of a mapped Bundle are about, found with few round trips."""
+
+import asyncio
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from fhirserver.model import json
+from fhirserver.model.json import Resource
+from fhirserver.server import Server
+from fhirserver.storage.documents import Stored
+from mappings.core.bundle import KEY_SYSTEM
+from mappings.core.result import Held, Issue
+
+_NAMES: Final = uuid.UUID("6f6d7a52-3b0e-4f0c-9d57-0c1d2b7a9f11")
+_VALUES: Final = 50
+"""So many identifiers are asked for in one search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What identifies a resource: its type and an identifier. ``token`` is the search value (escaped)."""
+
+    type: str
+    system: str
+    value: str
+    token: str
+
+    @property
+    def id(self) -> str:
+        """The logical id of a resource whose identifier the mappings derive: it needs no search, no lock."""
+        return named(self.type, self.token) if self.system.startswith(KEY_SYSTEM) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stored resource, decoded; of a deleted one ``resource`` is empty."""
+
+    stored: Stored
+    resource: Resource
+
+    @property
+    def versioned(self) -> str:
+        return f"{self.stored.reference}/_history/{self.stored.version}"
+
+
+def named(*parts: str) -> str:
+    """An id that the same parts always give."""
+    return str(uuid.uuid5(_NAMES, "\x1f".join(parts)))
+
+
+def key_of(entry: Resource) -> Key | None:
+    """The identifier in an entry's criteria; None for criteria of another form."""
+    request = entry["request"]
+    type, _, query = request["url"].partition("?")
+    pairs = parse_qsl(request.get("ifNoneExist", query), keep_blank_values=True)
+    if len(pairs) != 1 or pairs[0][0] != "identifier":
+        return None
+    return token_key(type, pairs[0][1])
+
+
+def identifier_key(type: str, identifier: Resource) -> Key:
+    system, value = str(identifier.get("system", "")), str(identifier.get("value", ""))
+    return Key(type, system, value, f"{_escape(system)}|{_escape(value)}")
+
+
+def token_key(type: str, token: str) -> Key | None:
+    parts = list(_split(token))
+    return Key(type, parts[0], parts[1], token) if len(parts) == 2 and parts[1] else None
+
+
+def identifiers(resource: Resource) -> Iterator[Resource]:
+    """All identifiers that the search parameter ``identifier`` looks at."""
+    yield from resource.get("identifier", ())
+    if master := resource.get("masterIdentifier"):
+        yield master
+
+
+async def find(keys: Iterable[Key], server: Server) -> dict[Key, list[Found]]:
+    """The stored resources of each key, newest first; a deleted one only by its id."""
+    keys = list(dict.fromkeys(keys))
+    derived = [key for key in keys if key.id]
+    by_type: dict[str, list[Key]] = defaultdict(list)
+    for key in keys:
+        if not key.id:
+            by_type[key.type].append(key)
+    parts = [
+        (type, asked[i : i + _VALUES])
+        for type, asked in by_type.items()
+        for i in range(0, len(asked), _VALUES)
+    ]
+    by_id, *searched = await asyncio.gather(
+        find_ids([(key.type, key.id) for key in derived], server),
+        *(_search(type, asked, server) for type, asked in parts),
+    )
+    found = {key: [by_id[(key.type, key.id)]] for key in derived if (key.type, key.id) in by_id}
+    for results in searched:
+        found |= results
+    return found
+
+
+async def find_ids(wanted: list[tuple[str, str]], server: Server) -> dict[Any, Any]:
+    """The stored resources by (type, id)."""
+    stored = await server.repository.find_many(wanted)
+    return {
+        key: Found(one, {} if one.deleted else json.stored(one.body))
+        for key, one in zip(wanted, stored, strict=True)
+        if one is not None
+    }
+
+
+async def _search(type: str, keys: list[Key], server: Server) -> dict[Any, Any]:
+    server.check_type(type)
+    query = server.compile(type, [("identifier", ",".join(key.token for key in keys))])
+    limit = 4 * len(keys) + 16
+    page = await server.repository.search(query, None, limit)
+    if len(page.resources) >= limit:
+        text = f"Too many resources of type {type} have one of the identifiers"
+        raise Held(text, Issue("error", "multiple-matches", text))
+    by_identifier: dict[tuple[str, str], list[Found]] = defaultdict(list)
+    for stored in page.resources:
+        found = Found(stored, json.stored(stored.body))
+        for pair in {(i.get("system", ""), i.get("value", "")) for i in identifiers(found.resource)}:
+            by_identifier[pair].append(found)
+    return {
+        key: by_identifier[key.system, key.value] for key in keys if (key.system, key.value) in by_identifier
+    }
+
+
+def _split(token: str) -> Iterator[str]:
+    """The parts of a token at its ``|``, unescaped. https://hl7.org/fhir/R4/search.html#escaping"""
+    part, characters = "", iter(token)
+    for character in characters:
+        if character == "\\":
+            part += next(characters, "")
+        elif character == "|":
+            yield part
+            part = ""
+        else:
+            part += character
+    yield part
+
+
+def _escape(value: str) -> str:
+    for character in ("\\", "|", ",", "$"):
+        value = value.replace(character, f"\\{character}")
+    return value

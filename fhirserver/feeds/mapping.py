@@ -1,0 +1,53 @@
+"""From an input's bytes to the Bundle of what it says, by the library ``mappings``."""
+
+import asyncio
+from typing import Final
+
+from fhirserver.settings import Settings
+from mappings import cda, hl7v2, xds
+from mappings.core.result import Issue, Mapped, Unreadable
+from mappings.core.source import Source
+
+MAX_BYTES: Final = 32 * 1024 * 1024
+IN_THREAD: Final = 256 * 1024
+"""Input beyond this many bytes is mapped in a thread: others are served meanwhile."""
+
+
+def source_of(name: str, settings: Settings) -> Source:
+    """The settings of a sender; all senders share them so far."""
+    return Source(
+        name=name,
+        timezone=settings.timezone,
+        charset=settings.hl7v2_charset,
+        authorities=settings.authorities,
+    )
+
+
+async def map_input(kind: str, raw: bytes, source: Source) -> Mapped:
+    """Map an input.
+
+    Raises:
+        MappingError: it cannot become a Bundle: Unreadable, Held, NoMapping.
+    """
+    if len(raw) > IN_THREAD:
+        return await asyncio.to_thread(map_now, kind, raw, source)
+    return map_now(kind, raw, source)
+
+
+def map_now(kind: str, raw: bytes, source: Source) -> Mapped:
+    """Raises MappingError."""
+    if len(raw) > MAX_BYTES:
+        text = f"The input has {len(raw)} bytes; at most {MAX_BYTES} are mapped"
+        raise Unreadable(text, Issue("error", "too-long", text))
+    match kind:
+        case "hl7v2":
+            message = hl7v2.read(raw, source)
+            mapped = hl7v2.to_bundle(message, source)
+            mapped.issues[:0] = [issue for issue in message.issues if issue not in mapped.issues]
+            return mapped
+        case "cda":
+            return cda.to_bundle(raw, source)
+        case "xdm":
+            return xds.to_bundle(xds.read_xdm(raw), source)
+        case _:
+            raise Unreadable(f"There is no mapping of {kind}")

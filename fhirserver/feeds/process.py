@@ -1,0 +1,122 @@
+"""One input from its bytes to what became of it: map, resolve, perform as a transaction."""
+
+import asyncio
+import traceback
+from collections.abc import Iterable
+
+import structlog
+
+from fhirserver.errors import FHIRError, MultipleMatches, PreconditionFailed, Unavailable, VersionConflict
+from fhirserver.feeds import acknowledgement, resources
+from fhirserver.feeds.mapping import map_input, source_of
+from fhirserver.feeds.resolve import Resolved, resolve
+from fhirserver.server import Server
+from fhirserver.settings import Settings
+from fhirserver.storage.inbox import Item, Outcome
+from mappings.core.result import Held, Issue, Mapped, MappingError
+
+ROUNDS = 8
+"""So often is an input resolved again because others changed what it is about."""
+
+log = structlog.get_logger()
+
+
+class Processing:
+    """Processes inputs of every kind. What an input's own content causes is its outcome, no error."""
+
+    def __init__(self, server: Server, settings: Settings) -> None:
+        self._server = server
+        self._settings = settings
+
+    async def process(self, item: Item, raw: bytes, *, repeated: bool) -> Outcome:
+        """Give what became of an input; ``repeated`` says that it may have been processed before.
+
+        Raises:
+            Unavailable: try again later.
+        """
+        issues = [Issue(**remark) for remark in item.outcome.issues]  # type: ignore[arg-type]
+        if item.reused:
+            text = "The control id has come before with other content"
+            issues.append(Issue("warning", "duplicate", f"control-id-reuse: {text}", "MSH-10"))
+        try:
+            outcome = await self._process(item, raw, issues, repeated)
+        except Held as error:
+            outcome = _outcome("held", [*issues, *error.issues])
+        except MappingError as error:
+            outcome = _outcome("failed", [*issues, *error.issues])
+        except Unavailable:
+            raise
+        except FHIRError as error:
+            outcome = _outcome("failed", [*issues, *_issues(error)])
+        except Exception as error:
+            # Whatever it is, it is this input's alone, and its text may quote the input.
+            log.error("unforeseen error", kind=type(error).__name__, id=item.id, where=_where(error))
+            text = f"Unforeseen error ({type(error).__name__}); it was logged"
+            outcome = _outcome("failed", [*issues, Issue("error", "exception", text)])
+        return _acknowledged(item, outcome)
+
+    async def _process(self, item: Item, raw: bytes, issues: list[Issue], repeated: bool) -> Outcome:
+        if item.kind == "fhir":
+            done = await resources.perform(raw, item, self._server)
+            return _outcome(done.status, [*issues, *done.issues], done.references)
+        mapped = await map_input(item.kind, raw, source_of(item.source, self._settings))
+        issues += [issue for issue in mapped.issues if issue not in issues]
+        resolved, written = await self._store(mapped, item.id, repeated)
+        issues += resolved.issues
+        status = "warnings" if any(i.severity != "information" for i in issues) else "processed"
+        return _outcome(status, issues, [*written, *resolved.unchanged], mapped.unread)
+
+    async def _store(self, mapped: Mapped, seed: str, repeated: bool) -> tuple[Resolved, list[str]]:
+        """Resolve and perform, again while others change what was read."""
+        for round in range(ROUNDS):
+            resolved = await resolve(mapped, self._server, seed, repeated=repeated or round > 0)
+            if resolved.bundle is None:
+                return resolved, []
+            try:
+                done = await resources.perform_bundle(resolved.bundle, self._server)
+                return resolved, done.references
+            except MultipleMatches:
+                raise
+            except (PreconditionFailed, VersionConflict):
+                if round == ROUNDS - 1:
+                    raise
+                await asyncio.sleep(0.005 * 2**round)
+        raise AssertionError("the last round returns or raises")
+
+
+def _outcome(
+    status: str, issues: Iterable[Issue], resources: Iterable[str] = (), unread: Iterable[str] = ()
+) -> Outcome:
+    remarks = [remark(issue) for issue in issues]
+    return Outcome(status, remarks, tuple(unread), tuple(dict.fromkeys(resources)))
+
+
+def remark(issue: Issue) -> dict[str, str]:
+    """An issue as the inbox keeps it."""
+    return {
+        "severity": issue.severity,
+        "code": issue.code,
+        "text": issue.text,
+        "location": issue.location,
+    }
+
+
+def _acknowledged(item: Item, outcome: Outcome) -> Outcome:
+    code = acknowledgement.OF_STATUS[outcome.status] if item.kind == "hl7v2" else ""
+    return Outcome(outcome.status, outcome.issues, outcome.unread, outcome.resources, code)
+
+
+def _issues(error: FHIRError) -> list[Issue]:
+    """What the server says of the Bundle that the input was mapped to."""
+    return [
+        Issue(
+            issue.severity if issue.severity != "fatal" else "error", issue.code, issue.text, issue.expression
+        )
+        for issue in error.issues
+    ]
+
+
+def _where(error: Exception) -> str:
+    """File, line and function of the last frames; no values."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return " < ".join(f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno} {f.name}" for f in reversed(frames))

@@ -1,0 +1,257 @@
+"""From what an input says to the transaction that makes the record say it.
+
+A mapped Bundle is conditional (see ``mappings.core.result.Mapped``): its entries are looked up, merged with
+what is stored, and left out where nothing changes; what is new gets an id that a repetition gets again.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhirserver.feeds import documents
+from fhirserver.feeds.lookup import Found, Key, find, find_ids, key_of, named
+from fhirserver.feeds.merge import equal, merge
+from fhirserver.interactions import links
+from fhirserver.model.json import Resource
+from fhirserver.server import Server
+from mappings.core.identity import ins_values
+from mappings.core.result import Held, Issue, Mapped
+
+
+@dataclass(slots=True)
+class Resolved:
+    """``bundle`` is the transaction, None when nothing is to be written. ``unchanged`` are the references,
+    with versions, of the resources that the input says nothing new about."""
+
+    bundle: Resource | None
+    issues: list[Issue]
+    unchanged: list[str]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One entry on its way: the ``key`` it is looked up by, its ``id`` once known, what was ``found``."""
+
+    url: str
+    type: str
+    resource: Resource
+    request: Resource
+    cleared: set[str]
+    key: Key | None = None
+    id: str = ""
+    found: Found | None = None
+    dropped: bool = False
+
+    @property
+    def asserts(self) -> bool:
+        """PUT: the input states this; POST with a condition only mentions it."""
+        return bool(self.request["method"] == "PUT")
+
+    @property
+    def always_new(self) -> bool:
+        return self.request["method"] == "POST" and "ifNoneExist" not in self.request
+
+
+@dataclass(slots=True)
+class _Work:
+    entries: list[_Entry]
+    issues: list[Issue] = field(default_factory=list)
+    targets: dict[str, str] = field(default_factory=dict)
+    related: dict[Key, list[Found]] = field(default_factory=dict)
+    replaced: dict[str, Found] = field(default_factory=dict)
+
+
+async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) -> Resolved:
+    """Resolve against what is stored now.
+
+    ``seed`` names the input: entries that are always new get ids made of it, so that processing the input
+    again (``repeated``) finds them.
+
+    Raises:
+        Held: a person must decide: several resources match, an identity disagrees, a document is in doubt.
+        Unavailable: the database does not answer.
+    """
+    work = _Work(_fold(mapped))
+    await _look_up(work, server, seed, repeated)
+    _compare_documents(work)
+    for entry in work.entries:
+        if entry.id:
+            work.targets[entry.url] = f"{entry.type}/{entry.id}"
+    for entry in work.entries:
+        if not entry.dropped:
+            entry.resource = links.rewrite(entry.resource, work.targets)
+    _relate_documents(work)
+    written = [made for entry in _join(work.entries) if (made := _write(entry))]
+    written += [_supersede(found) for found in work.replaced.values()]
+    touched = {entry["fullUrl"] for entry in written}
+    unchanged = {
+        e.found.versioned: None
+        for e in work.entries
+        if e.found and e.found.resource and e.found.stored.reference not in touched
+    }
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": written} if written else None
+    return Resolved(bundle, work.issues, list(unchanged))
+
+
+def _fold(mapped: Mapped) -> list[_Entry]:
+    """The entries; those of one key are one."""
+    first: dict[Key, _Entry] = {}
+    entries = []
+    aliases: dict[str, str] = {}
+    for given in mapped.bundle.get("entry", ()):
+        url, resource = given["fullUrl"], given["resource"]
+        entry = _Entry(
+            url,
+            resource["resourceType"],
+            resource,
+            given["request"],
+            mapped.cleared.get(url, set()),
+            key_of(given),
+        )
+        earlier = first.setdefault(entry.key, entry) if entry.key else entry
+        if earlier is entry:
+            entries.append(entry)
+            continue
+        aliases[url] = earlier.url
+        if entry.asserts and not earlier.asserts:
+            earlier.resource, earlier.request, earlier.cleared = resource, entry.request, entry.cleared
+        elif entry.asserts:
+            earlier.resource = merge(earlier.resource, resource, entry.cleared)
+            earlier.cleared = (earlier.cleared | entry.cleared) - earlier.resource.keys()
+    if aliases:
+        for entry in entries:
+            entry.resource = links.rewrite(entry.resource, aliases)
+    return entries
+
+
+async def _look_up(work: _Work, server: Server, seed: str, repeated: bool) -> None:
+    sent = [e.resource for e in work.entries if e.type == "DocumentReference" and e.asserts]
+    related = [key for document in sent for key in documents.related_keys(document)]
+    found = await find([*(e.key for e in work.entries if e.key), *related], server)
+    for entry in work.entries:
+        if entry.always_new:
+            entry.id = named(seed, entry.url)
+            continue
+        matches = found.get(entry.key, []) if entry.key else []
+        if len(matches) > 1:
+            text = f"{len(matches)} resources of type {entry.type} have the same identifier"
+            raise Held(text, Issue("error", "multiple-matches", text, entry.type))
+        if matches:
+            entry.found, entry.id = matches[0], matches[0].stored.id
+        elif entry.key:
+            entry.id = entry.key.id
+    if repeated:
+        new = [e for e in work.entries if e.always_new]
+        there = await find_ids([(e.type, e.id) for e in new], server)
+        for entry in new:
+            entry.found = there.get((entry.type, entry.id))
+    work.related = {key: found.get(key, []) for key in related}
+
+
+def _compare_documents(work: _Work) -> None:
+    """Leave out what is stored already: the document and the Binary entries of its content."""
+    for entry in work.entries:
+        if entry.type != "DocumentReference" or not entry.found or not entry.found.resource:
+            continue
+        content = documents.compare(entry.resource, entry.found.resource)
+        entry.dropped = content.known
+        for binary in work.entries:
+            if binary.url in content.targets:
+                binary.dropped, binary.id = True, ""
+        work.targets |= content.targets
+
+
+def _relate_documents(work: _Work) -> None:
+    for entry in work.entries:
+        if entry.type == "DocumentReference" and entry.asserts and not entry.dropped:
+            own = {**entry.resource, "id": entry.id} if entry.found else entry.resource
+            _link_inside(own, work)
+            entry.resource, replaced = documents.relate(own, work.related, work.issues)
+            work.replaced |= {found.stored.reference: found for found in replaced}
+
+
+def _link_inside(document: Resource, work: _Work) -> None:
+    """A related document that comes in the same Bundle is referred to by its entry."""
+    masters = {
+        _pair(e.resource["masterIdentifier"]): work.targets.get(e.url, e.url)
+        for e in work.entries
+        if e.type == "DocumentReference" and "masterIdentifier" in e.resource
+    }
+    relations = []
+    for relation in document.get("relatesTo", ()):
+        target = relation.get("target", {})
+        inside = masters.get(_pair(target.get("identifier", {})))
+        known = work.related.get(_related_key(target)) if target.get("identifier") else None
+        if inside and not known and "reference" not in target:
+            relation = {**relation, "target": {**target, "reference": inside}}
+        relations.append(relation)
+    if relations:
+        document["relatesTo"] = relations
+
+
+def _related_key(target: Resource) -> Any:
+    return next(documents.related_keys({"relatesTo": [{"target": target}]}), None)
+
+
+def _pair(identifier: Resource) -> tuple[Any, Any]:
+    return identifier.get("system"), identifier.get("value")
+
+
+def _join(entries: list[_Entry]) -> list[_Entry]:
+    """Entries that turn out to be of one stored resource are one."""
+    first: dict[tuple[str, str], _Entry] = {}
+    for entry in entries:
+        if not entry.id or entry.dropped or (entry.found and not entry.asserts):
+            continue
+        earlier = first.setdefault((entry.type, entry.id), entry)
+        if earlier is not entry:
+            earlier.resource = merge(earlier.resource, entry.resource, entry.cleared)
+            earlier.cleared = (earlier.cleared | entry.cleared) - earlier.resource.keys()
+            entry.dropped = True
+    return [entry for entry in entries if not entry.dropped]
+
+
+def _write(entry: _Entry) -> Resource | None:
+    """The entry of the transaction; None when there is nothing to write."""
+    if entry.found is None:
+        return _create(entry)
+    stored = entry.found.stored
+    if entry.found.resource:
+        if entry.type == "Patient":
+            _check_identity(entry.resource, entry.found.resource)
+        if not entry.asserts:
+            return None
+        resource = merge(entry.found.resource, entry.resource, entry.cleared)
+        if equal(resource, entry.found.resource):
+            return None
+    else:
+        resource = {**entry.resource, "id": stored.id}
+    return _put(resource, stored.reference, ifMatch=stored.etag)
+
+
+def _create(entry: _Entry) -> Resource:
+    if entry.id:
+        resource = {**entry.resource, "id": entry.id}
+        condition = {} if entry.always_new else {"ifNoneMatch": "*"}
+        return _put(resource, f"{entry.type}/{entry.id}", entry.url, **condition)
+    request = {**entry.request, "ifNoneMatch": "*"} if entry.asserts else entry.request
+    return {"fullUrl": entry.url, "resource": entry.resource, "request": request}
+
+
+def _put(resource: Resource, reference: str, full_url: str = "", **conditions: str) -> Resource:
+    return {
+        "fullUrl": full_url or reference,
+        "resource": resource,
+        "request": {"method": "PUT", "url": reference, **conditions},
+    }
+
+
+def _supersede(found: Found) -> Resource:
+    return _put(documents.superseded(found.resource), found.stored.reference, ifMatch=found.stored.etag)
+
+
+def _check_identity(sent: Resource, stored: Resource) -> None:
+    """Raises Held when both have a national identity (INS) and none in common."""
+    here, came = ins_values(stored.get("identifier", [])), ins_values(sent.get("identifier", []))
+    if here and came and not here & came:
+        text = "The patient found by another identifier has another INS"
+        raise Held(text, Issue("error", "conflict", text, "Patient.identifier"))
