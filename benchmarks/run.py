@@ -37,6 +37,7 @@ class Row:
     measured: load.Measured
     spent: CPU
     load: float
+    note: str = ""
 
     def cells(self) -> tuple[str, ...]:
         measured = self.measured
@@ -89,10 +90,15 @@ def _measure(
     # The calls are made beforehand: their making is not part of what is measured.
     calls = list(operation.calls(people, options.count))
     port = server.mllp_port if operation.exchange is load.Connection.mllp else server.http_port
-    before, own = cpu(server.pid), time.process_time()
+    before, own, start = cpu(server.pid), time.process_time(), time.perf_counter()
     seconds = math.inf if operation.complete else options.seconds
     measured = asyncio.run(load.run(calls, port, operation.exchange, options.concurrency, seconds))
-    return Row(operation.name, measured, cpu(server.pid).since(before), time.process_time() - own)
+    own, note = time.process_time() - own, ""
+    if port == server.mllp_port:
+        # Messages are acknowledged when they are stored; their CPU is counted until they are processed.
+        became = server.inbox_when_processed()
+        note = f"{measured.count / (time.perf_counter() - start):,.0f} messages a second were processed: {became}"
+    return Row(operation.name, measured, cpu(server.pid).since(before), own, note)
 
 
 def _print(rows: list[Row]) -> None:
@@ -104,6 +110,8 @@ def _print(rows: list[Row]) -> None:
     console = Console(width=130)
     console.print(table)
     for row in rows:
+        if row.note:
+            console.print(row.note)
         for error, count in row.measured.errors.items():
             console.print(f"[red]{row.name}: {count} x {error}[/red]")
 
@@ -126,6 +134,7 @@ def _markdown(rows: list[Row], settings: str) -> str:
             "",
             *lines,
             "",
+            *(f"{row.note}.\n" for row in rows if row.note),
             *(["Errors:", "", *errors, ""] if errors else []),
         )
     )

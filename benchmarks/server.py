@@ -1,6 +1,7 @@
 """A server of its own for the measurement: on free ports, with an empty database, stopped at the end."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from benchmarks.processes import tree
 
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
+PROCESSED_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,23 @@ class RunningServer:
     pid: int
     http_port: int
     mllp_port: int
+
+    def inbox_when_processed(self) -> str:
+        """Wait until nothing in the inbox waits, then say how many items have which status.
+
+        Raises:
+            RuntimeError: it takes longer than two minutes.
+        """
+        deadline = time.monotonic() + PROCESSED_SECONDS
+        while time.monotonic() < deadline:
+            with urllib.request.urlopen(
+                f"http://{HOST}:{self.http_port}/inbox?limit=1", timeout=30
+            ) as answer:
+                counts = json.load(answer)["counts"]
+            if not counts["received"]:
+                return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+            time.sleep(0.1)
+        raise RuntimeError(f"{counts['received']} messages are still not processed")
 
 
 @contextlib.contextmanager

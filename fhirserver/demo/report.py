@@ -77,7 +77,7 @@ def record(console: Console, found: Record) -> None:
         ],
     )
     reports = [
-        (_date(r, "effective"), _text(r["code"]), r["status"], "")
+        (_date(r, "effective"), _text(r["code"]), f"{r['status']}, {len(r.get('result', []))} results", "")
         for r in found.resources["DiagnosticReport"]
     ]
     results = [
@@ -96,7 +96,7 @@ def record(console: Console, found: Record) -> None:
         "Stays and submissions",
         ("Date", "What"),
         [
-            (e.get("period", {}).get("start", "")[:10], f"Stay, {e['status']}")
+            (e.get("period", {}).get("start", "")[:10], f"Stay ({e['class'].get('code', '')}), {e['status']}")
             for e in found.resources["Encounter"]
         ]
         + [
@@ -151,7 +151,11 @@ def _identity(patient: Resource) -> list[tuple[str, str]]:
         (f"Name ({name.get('use', '')})", f"{name.get('family', '')} {' '.join(name.get('given', []))}")
         for name in patient["name"]
     ]
-    rows.append(("Born, sex", f"{patient.get('birthDate', '')}, {patient.get('gender', '')}"))
+    places = [
+        e["valueAddress"] for e in patient.get("extension", []) if e["url"].endswith("/patient-birthPlace")
+    ]
+    born = " in ".join([patient.get("birthDate", ""), *(place.get("city", "") for place in places)])
+    rows.append(("Born, sex", f"{born}, {patient.get('gender', '')}"))
     for identifier in patient["identifier"]:
         kind = _text(identifier.get("type")) or "Identifier"
         rows.append((kind, f"{identifier['value']} ({identifier.get('system', '')})"))
@@ -194,7 +198,8 @@ def _count(references: list[str]) -> dict[str, int]:
 
 
 def _sorted(resources: list[Resource], element: str) -> list[Resource]:
-    return sorted(resources, key=lambda resource: str(resource.get(element, "")))
+    """Oldest first; of the same time, what was stored first (a search gives the newest first)."""
+    return sorted(resources[::-1], key=lambda resource: str(resource.get(element, "")))
 
 
 def _text(concept: Resource | None) -> str:

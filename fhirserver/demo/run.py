@@ -78,13 +78,13 @@ def _delivered(sample: Sample, door: str, answer: str, item: dict[str, Any]) -> 
 
 
 def _wait(client: Client, path: str) -> dict[str, Any]:
-    """The item of the inbox once it is no longer waiting."""
+    """The item of the inbox, or the newest of a list of them, once it is no longer waiting."""
     deadline = time.monotonic() + PROCESSED
     while True:
         found = client.get(path)
-        item: dict[str, Any] = found["items"][0] if found.get("items") else found
-        if item.get("status", "received") != "received":
-            return item
+        items: list[dict[str, Any]] = found.get("items", [found])
+        if items and items[0]["status"] != "received":
+            return items[0]
         if time.monotonic() > deadline:
             raise DemoFailed(f"{path} was not processed within {PROCESSED:.0f} s")
         time.sleep(0.05)
