@@ -128,7 +128,7 @@ def import_(
 @app.command()
 def check(file: Annotated[Path, typer.Argument(help="A file of any kind that `import` takes.")]) -> None:
     """Say what a file is, what would be stored, and every issue; store nothing."""
-    from fhirserver.feeds.files import check_file
+    from fhirserver.feeds.check import check_file
 
     _exist([file])
     logs.configure("error")
