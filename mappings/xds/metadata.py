@@ -157,15 +157,15 @@ def read_metadata(raw: bytes) -> Metadata:
             raise Unreadable(f"The metadata have two objects with the id {found.id!r}")
         objects[found.id] = found
     issues = _classify(root, objects)
+    sets = [found for found in objects.values() if found.kind == "SubmissionSet"]
+    if len(sets) != 1:
+        raise Unreadable(f"The metadata have {len(sets)} submission sets; one is needed")
     for found in objects.values():
         if not found.unique_id or not found.patient_id:
             raise Unreadable(f"{found.kind} {found.id!r} has no uniqueId or no patientId")
     unique_ids = [found.unique_id for found in objects.values()]
     if len(set(unique_ids)) != len(unique_ids):
         raise Unreadable("The metadata have two objects with the same uniqueId")
-    sets = [found for found in objects.values() if found.kind == "SubmissionSet"]
-    if len(sets) != 1:
-        raise Unreadable(f"The metadata have {len(sets)} submission sets; one is needed")
     return Metadata(
         submission_set=sets[0],
         entries=[found for found in objects.values() if found.kind == "DocumentEntry"],
