@@ -156,7 +156,7 @@ def check_file(file: Path, definitions: Definitions, settings: Settings, console
     try:
         raw = file.read_bytes()
     except OSError as error:
-        console.print(f"{plain(str(file))} cannot be read: {error.strerror}")
+        console.print(f"{plain(str(file))} cannot be read: {error.strerror}", soft_wrap=True)
         return 2
     reports = Checker(definitions, settings).check_bytes(str(file), raw)
     for report in reports:
@@ -168,14 +168,16 @@ def check_file(file: Path, definitions: Definitions, settings: Settings, console
 
 
 def _print(report: Report, console: Console) -> None:
-    console.print(f"{plain(report.name)}: {plain(report.what)}, would be [bold]{report.status}[/]")
+    console.print(
+        f"{plain(report.name)}: {plain(report.what)}, would be [bold]{report.status}[/]", soft_wrap=True
+    )
     for entry in report.entries:
-        console.print(f"  {plain(entry)}")
+        console.print(f"  {plain(entry)}", soft_wrap=True)
     for issue in report.issues:
         where = f"{issue.location}: " if issue.location else ""
-        console.print(f"  {issue.severity}: {plain(where)}{plain(issue.text)}")
+        console.print(f"  {issue.severity}: {plain(where)}{plain(issue.text)}", soft_wrap=True)
     if report.unread:
-        console.print(f"  sent and not read: {plain(', '.join(report.unread))}")
+        console.print(f"  sent and not read: {plain(', '.join(report.unread))}", soft_wrap=True)
 
 
 def _label(resource: Resource) -> str:

@@ -18,6 +18,8 @@ from mappings import hl7v2
 from mappings.core.result import Issue
 
 CHANNEL = "file"
+HL7V2_SUFFIXES = (".hl7", ".er7")
+"""What is called so is taken for HL7v2 even when nothing in it says so: it fails, and is kept."""
 PENDING = 32
 """So many inputs may wait for their processing while the next are read."""
 LINES = 200
@@ -98,7 +100,7 @@ class Import:
             if kind == "ndjson":
                 await self._lines(content, result)
                 return
-            if kind == "" and start:
+            if kind == "" and path.suffix.lower() not in HL7V2_SUFFIXES:
                 return
             raw = content.read(self._limit + 1)
         if len(raw) > self._limit:
@@ -109,7 +111,7 @@ class Import:
     async def _bytes(self, raw: bytes, result: FileResult, *, nested: bool) -> None:
         kind: Kind = sniff(raw)
         match kind:
-            case "hl7v2":
+            case "hl7v2" | "":
                 batch = hl7v2.split(raw)
                 for message in batch.messages or [raw]:
                     issues = batch.issues if batch.messages else []
@@ -125,7 +127,8 @@ class Import:
             case "zip" if not nested:
                 try:
                     for _, member in members(raw):
-                        await self._bytes(member, result, nested=True)
+                        if sniff(member):
+                            await self._bytes(member, result, nested=True)
                 except FHIRError as error:
                     result.add("failed", [_remark(str(error))])
 
@@ -177,15 +180,22 @@ async def import_paths(paths: Iterable[Path], receiver: Receiver, console: Conso
     def progress(result: FileResult) -> None:
         if result.status in ("held", "failed", "received"):
             reason = "; ".join(dict.fromkeys(result.reasons)) or "it is not processed yet"
-            console.print(f"[yellow]{result.status:<10}[/] {plain(result.name)}: {plain(reason[:500])}")
+            console.print(
+                f"[yellow]{result.status:<10}[/] {plain(result.name)}: {plain(reason[:500])}", soft_wrap=True
+            )
 
     summary = await Import(receiver, progress).run(paths)
     counts = ", ".join(f"{summary.counts[status]} {status}" for status in SEVERITY if summary.counts[status])
     unknown = [file.name for file in summary.files if file.status == "unknown"]
-    console.print(f"{len(summary.files) - len(unknown)} files: {counts or 'nothing to take in'}")
+    console.print(
+        f"{len(summary.files) - len(unknown)} files: {counts or 'nothing to take in'}", soft_wrap=True
+    )
     if unknown:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        console.print(f"{len(unknown)} files are of no known kind: {plain(', '.join(unknown[:5]))}{more}")
+        console.print(
+            f"{len(unknown)} files are of no known kind: {plain(', '.join(unknown[:5]))}{more}",
+            soft_wrap=True,
+        )
     return summary.exit_code
 
 

@@ -124,7 +124,7 @@ def _fold(mapped: Mapped) -> list[_Entry]:
 
 
 async def _look_up(work: _Work, server: Server, seed: str, repeated: bool) -> None:
-    sent = [e.resource for e in work.entries if e.type == "DocumentReference" and e.asserts]
+    sent = [e.resource for e in work.entries if e.type == "DocumentReference"]
     related = [key for document in sent for key in documents.related_keys(document)]
     found = await find([*(e.key for e in work.entries if e.key), *related], server)
     for entry in work.entries:
@@ -162,7 +162,8 @@ def _compare_documents(work: _Work) -> None:
 
 def _relate_documents(work: _Work) -> None:
     for entry in work.entries:
-        if entry.type == "DocumentReference" and entry.asserts and not entry.dropped:
+        stated = entry.asserts or not entry.found
+        if entry.type == "DocumentReference" and stated and not entry.dropped:
             own = {**entry.resource, "id": entry.id} if entry.found else entry.resource
             _link_inside(own, work)
             entry.resource, replaced = documents.relate(own, work.related, work.issues)
