@@ -11,6 +11,7 @@ https://hl7.org/fhir/R4/searchparameter.html, https://hl7.org/fhir/R4/fhirpath.h
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from fhirserver.model import reference
@@ -250,6 +251,10 @@ def _itself(nodes: Nodes) -> Nodes:
     return nodes
 
 
+# The steps are cached so that equal paths compare equal, which tells parameters that find the same.
+
+
+@cache
 def _child(name: str) -> Step:
     def child(nodes: Nodes) -> Nodes:
         found: Nodes = []
@@ -264,18 +269,22 @@ def _child(name: str) -> Step:
     return child
 
 
+@cache
 def _at(position: int) -> Step:
     return lambda nodes: nodes[position : position + 1]
 
 
+@cache
 def _where(name: str, value: str) -> Step:
     return lambda nodes: [n for n in nodes if n is not None and n.get(name) == value]
 
 
+@cache
 def _has_extension(url: str) -> Step:
     return lambda nodes: [n for n in nodes if any(e.get("url") == url for e in n.get("extension", ()))]
 
 
+@cache
 def _refers_to(target: str) -> Step:
     """``resolve() is Patient``, without resolving: a reference says the type in its address or in
     ``type``."""

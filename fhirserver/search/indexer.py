@@ -12,7 +12,7 @@ from fhirserver.model.temporal import NotTemporal
 from fhirserver.search.expressions import Path
 from fhirserver.search.parameters import Parameter, Site, compile_parameters
 from fhirserver.search.query import Index
-from fhirserver.search.types import composite, string
+from fhirserver.search.types import composite, sorting, string
 from fhirserver.search.types.registry import COMPARISONS, Entries
 
 STORED = ("_id", "_lastUpdated")
@@ -29,6 +29,7 @@ class TypeParameters:
     by_root: Mapping[str, list[tuple[str, Path, Entries]]] = field(repr=False)
     always: list[tuple[str, Path, Entries]] = field(repr=False)
     composites: list[Parameter] = field(repr=False)
+    combined: list[Parameter] = field(repr=False)
 
 
 class Indexer:
@@ -94,6 +95,10 @@ class Indexer:
         except (AttributeError, KeyError, TypeError, ArithmeticError) as error:
             text = f"An element of {type}.{root} is not of the type that FHIR defines"
             raise Unprocessable(text, expression=f"{type}.{root}") from error
+        for parameter in parameters.combined:
+            for source in parameter.sources:
+                if source.code in index.sort:
+                    sorting.note_both(index, parameter.code, *index.sort[source.code])
         index.keys = list(dict.fromkeys(index.keys))
         index.sorted = string.without_repetition(index.sorted)
         index.intervals = list(dict.fromkeys(index.intervals))
@@ -106,7 +111,7 @@ class Indexer:
         by_root: dict[str, list[tuple[str, Path, Entries]]] = {}
         always = []
         for code, parameter in compiled.items():
-            if code in STORED or parameter.type == "composite":
+            if code in STORED or parameter.type == "composite" or parameter.sources:
                 continue
             for path in parameter.paths:
                 row = (code, path, COMPARISONS[parameter.type].entries)
@@ -114,5 +119,6 @@ class Indexer:
                     by_root.setdefault(path.root, []).append(row)
                 else:
                     always.append(row)
-        composites = [p for p in compiled.values() if p.type == "composite"]
-        return TypeParameters(compiled, refused, by_root, always, composites)
+        composites = [p for p in compiled.values() if p.type == "composite" and not p.sources]
+        combined = [p for p in compiled.values() if p.type != "composite" and p.sources]
+        return TypeParameters(compiled, refused, by_root, always, composites, combined)

@@ -4,8 +4,8 @@ What an operator's own SearchParameter may say is decided here as well: a parame
 kept with the reason, and a search with it is refused with that reason.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from fhirserver.model.definitions import Component, Definitions, SearchParameter
@@ -54,6 +54,7 @@ class Part:
     """One component of a composite parameter: a parameter of its own, walked from the composite's element."""
 
     parameter: "Parameter"
+    expression: str
     paths: tuple[Path, ...]
 
 
@@ -61,6 +62,8 @@ class Part:
 class Parameter:
     """A compiled search parameter of one resource type.
 
+    ``sources`` are other parameters that together find just what this one does (combo-code is code or
+    component-code): nothing is indexed for it, these are asked instead.
     ``paths`` lead to its values, ``parts`` are set for a composite only (its paths lead to the elements that
     have the parts). ``targets`` are the resource types a reference may point to.
     """
@@ -70,6 +73,7 @@ class Parameter:
     paths: tuple[Path, ...]
     targets: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    sources: tuple["Parameter", ...] = ()
 
     @property
     def found(self) -> frozenset[str]:
@@ -90,7 +94,28 @@ def compile_parameters(type: str, definitions: Definitions) -> tuple[dict[str, P
             compiled[code] = _compile(type, parameter, definitions, compiled)
         except NotCompilable as reason:
             refused[code] = str(reason)
+    for code, whole in list(compiled.items()):
+        compiled[code] = replace(whole, sources=_sources(whole, compiled.values()))
+    for code, whole in list(compiled.items()):
+        if not whole.sources and any(compiled[part.parameter.code].sources for part in whole.parts):
+            refused[code] = "one of its parts is a combination of other parameters"
+            del compiled[code]
     return compiled, refused
+
+
+def _sources(whole: Parameter, others: Iterable[Parameter]) -> tuple[Parameter, ...]:
+    """Parameters that split this one between them, if there are such."""
+    paths = set(whole.paths)
+    inside = [
+        p for p in others if p.type == whole.type and set(p.paths) < paths and _pairs(p) == _pairs(whole)
+    ]
+    covered = {path for parameter in inside for path in parameter.paths}
+    return tuple(inside) if covered == paths else ()
+
+
+def _pairs(parameter: Parameter) -> tuple[str, ...]:
+    """What a composite pairs, whatever names its parts have on their own."""
+    return tuple(part.parameter.type + part.expression for part in parameter.parts)
 
 
 def _compile(
@@ -129,14 +154,17 @@ def _parts(
     others: Mapping[str, Parameter],
 ) -> tuple[Part, ...]:
     if len(parameter.components) != 2:
-        raise NotCompilable("composites of more than two parts are not supported yet")
+        raise NotCompilable("only composites of two parts are supported")
     parts = []
     components = list(parameter.components)
     if parameter.url in _SWAPPED:
         swapped = zip(reversed(components), components, strict=True)
         components = [Component(right.definition, this.expression) for right, this in swapped]
     for component in components:
-        definition = definitions.search_parameter(component.definition)
+        try:
+            definition = definitions.search_parameter(component.definition)
+        except KeyError:
+            raise NotCompilable(f"its part {component.definition} is not defined") from None
         own = others.get(definition.code)
         if own is None:
             raise NotCompilable(f"its part {definition.code!r} cannot be searched")
@@ -149,5 +177,5 @@ def _parts(
         ]
         if not inner:
             raise NotCompilable(f"its part {definition.code!r} finds nothing")
-        parts.append(Part(own, tuple(dict.fromkeys(inner))))
+        parts.append(Part(own, component.expression, tuple(dict.fromkeys(inner))))
     return tuple(parts)

@@ -170,6 +170,11 @@ class _Asked:
         return Not(found) if modifier == "not" else found
 
     def _match(self, parameter: Parameter, modifier: str, name: str) -> Callable[[str], Condition]:
+        if parameter.sources:
+            matches = [self._match(source, modifier, name) for source in parameter.sources]
+            if modifier == "missing":
+                return lambda value: _missing(_any([match("false") for match in matches]), value)
+            return lambda value: _any([match(value) for match in matches])
         site = self.indexer.site
         if parameter.code in STORED:
             modifiers = stored.MODIFIERS[parameter.code]
@@ -188,8 +193,9 @@ class _Asked:
             known += [":missing"] if parameter.code not in STORED and parameter.type != "composite" else []
             known += [":[type]"] if parameter.type == "reference" else []
             allowed = f"known are {', '.join(known)}" if known else "it has none"
+            code = name.partition(":")[0]
             raise UnknownParameter(
-                f"{parameter.code} ({parameter.type}) has no modifier {shown(':' + modifier)}; {allowed}"
+                f"{code} ({parameter.type}) has no modifier {shown(':' + modifier)}; {allowed}"
             )
         return lambda value: chosen(parameter, value, site)
 
@@ -254,6 +260,7 @@ def _missing(present: Condition, value: str) -> Condition:
 
 def _any(conditions: Sequence[Condition]) -> Condition:
     """Or, with all that is found by equality in one set of keys."""
+    conditions = [part for c in conditions for part in (c.any if isinstance(c, Or) else (c,))]
     keys = [key for c in conditions if isinstance(c, Keys) for key in c.keys]
     others: list[Condition] = [c for c in conditions if not isinstance(c, Keys | Nothing)]
     if keys:

@@ -5,6 +5,7 @@ import pytest
 from fhirserver import search
 from fhirserver.errors import TypeNotServed, Unprocessable
 from fhirserver.search.query import Index
+from fhirserver.search.types.number import sortable
 
 WHOLE_DAY = ("1979-03-13T23:00:00.000000", "1979-03-14T23:00:00.000000")
 
@@ -133,3 +134,12 @@ def test_the_zone_of_dates_can_be_set(definitions: Any) -> None:
         {"resourceType": "Patient", "birthDate": "1979-03-14"}
     )
     assert index.sort["birthdate"] == ("1979-03-14T03:00:00.000000", "1979-03-15T03:00:00.000000")
+
+
+def test_a_combination_of_parameters_is_sorted_by_all_of_them(indexer: search.Indexer) -> None:
+    def value(number: int) -> dict[str, Any]:
+        return {"valueQuantity": {"value": number}}
+
+    index = indexer.index({"resourceType": "Observation", **value(20), "component": [value(1), value(300)]})
+    assert index.sort["combo-value-quantity"] == (sortable(1), sortable(300))
+    assert not [entry for entry in index.sorted if entry.startswith("combo-")]

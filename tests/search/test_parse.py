@@ -84,6 +84,16 @@ def test_how_the_result_is_given(indexer: search.Indexer, asked: str, expected: 
     assert compiled(indexer, asked) == wanted
 
 
+def test_a_combination_asks_the_parameters_that_make_it_up(indexer: search.Indexer) -> None:
+    either = Keys(("code|1", "component-code|1"))
+    assert compiled(indexer, "combo-code=1", type="Observation").condition == either
+    assert compiled(indexer, "combo-code:not=1", type="Observation").condition == Not(either)
+    present = Or((KeyRange("code|", "code}"), KeyRange("component-code|", "component-code}")))
+    assert compiled(indexer, "combo-code:missing=true", type="Observation").condition == Not(present)
+    with pytest.raises(UnknownParameter, match=re.escape("combo-code (token) has no modifier ':in'")):
+        compiled(indexer, "combo-code:in=x", type="Observation")
+
+
 def test_the_parameters_that_were_understood_are_kept_in_order(indexer: search.Indexer) -> None:
     query = compiled(indexer, "gender=male&_sort=family&family=&family=dur&_format=json&gender:not=other")
     assert query.parameters == (
@@ -121,7 +131,7 @@ def test_the_parameters_that_were_understood_are_kept_in_order(indexer: search.I
         # Unknown modifiers.
         ("name:foo=x", UnknownParameter, "has no modifier ':foo'; known are :contains, :exact, :missing"),
         ("name:=x", UnknownParameter, "has no modifier ':'"),
-        ("gender:in=x", UnknownParameter, "known are :not, :text, :of-type, :missing"),
+        ("gender:in=x", UnknownParameter, "known are :not, :text, :of-type, :below, :missing"),
         ("gender:exact=x", UnknownParameter, "has no modifier"),
         ("birthdate:not=2000", UnknownParameter, "known are :missing"),
         ("_id:missing=true", UnknownParameter, "known are :not"),

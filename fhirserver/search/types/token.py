@@ -14,13 +14,15 @@ from typing import Any
 
 from fhirserver.errors import BadRequest
 from fhirserver.search.parameters import Parameter, Site
-from fhirserver.search.query import And, Condition, Index, Interval, KeyRange, Keys, Nothing
+from fhirserver.search.query import And, Condition, Index, Interval, KeyRange, Keys, Nothing, Or
 from fhirserver.search.text import END, fold, tails
 from fhirserver.search.types import sorting
 from fhirserver.search.values import escape, shown, split, unescape
 
 TEXT_WORDS = 4
 """So many words of a display are found by ``:text``."""
+
+MIME_TYPES = "urn:ietf:bcp:13"
 
 _ALONE = frozenset({"boolean", "ContactPoint", "uri", "url", "canonical", "oid", "uuid"})
 _WITHOUT_SYSTEM = _ALONE | {"code", "id", "string"}
@@ -163,9 +165,17 @@ def of_type(parameter: Parameter, value: str, site: Site) -> Condition:
     return Keys((_of_type(parameter.code, *parts),))
 
 
+def below(parameter: Parameter, value: str, site: Site) -> Condition:
+    """MIME types with their parameters: ``text/xml; charset=UTF-8`` is below ``text/xml``."""
+    if not all(MIME_TYPES in path.systems for path in parameter.paths):
+        raise BadRequest(f":below is for MIME types; the hierarchy of {parameter.code} is not supported yet")
+    key = f"{parameter.code}|{escape(unescape(value))}"
+    return Or((Keys((key,)), KeyRange(f"{key};", f"{key}<"), KeyRange(f"{key} ;", f"{key} <")))
+
+
 def present(parameter: Parameter) -> Condition:
     return KeyRange(f"{parameter.code}|", f"{parameter.code}}}")
 
 
-MODIFIERS = {"": equals, "not": equals, "text": text, "of-type": of_type}
+MODIFIERS = {"": equals, "not": equals, "text": text, "of-type": of_type, "below": below}
 """``:not`` is the complement of the whole parameter, with all of its values: the caller negates."""

@@ -162,7 +162,7 @@ def test_an_element_without_a_code_is_not_missing(finds: Finds, element: dict[st
         ("AuditEvent", {"agent": [{"altId": "Dr.No-1"}]}, "altid=dr.no", False),
         ("AuditEvent", {"agent": [{"altId": "Dr.No-1"}]}, "altid=|DR.NO-1", True),
         ("Appointment", {"participant": [{"status": "accepted"}]}, "part-status=accepted", True),
-        # Any system is good for a code that is bound to nothing.
+        # The system of MIME types is one without a list of its codes.
         ("DocumentReference", {"content": [{"attachment": {"contentType": "text/xml"}}]}, CONTENT, True),
         ("DocumentReference", {"content": [{"attachment": {"contentType": "text/plain"}}]}, CONTENT, False),
         ("Observation", {"code": SYSTOLIC}, "combo-code=http://loinc.org|8480-6", True),
@@ -179,8 +179,25 @@ def test_tokens_of_other_types(
 
 
 @pytest.mark.parametrize(
+    ("stored", "asked", "found"),
+    [
+        ("text/xml", "text/xml", True),
+        ("text/xml; charset=UTF-8", "text/xml", True),
+        ("text/xml ;charset=UTF-8", "text/xml", True),
+        ("text/xml-external", "text/xml", False),
+        ("text/plain", "text/xml", False),
+        ("text/xml", "text/xml; charset=UTF-8", False),
+    ],
+)
+def test_mime_types_are_below_their_base(finds: Finds, stored: str, asked: str, found: bool) -> None:
+    resource = {"resourceType": "DocumentReference", "content": [{"attachment": {"contentType": stored}}]}
+    assert finds(resource, f"contenttype:below={asked}") is found
+
+
+@pytest.mark.parametrize(
     ("asked", "reason"),
     [
+        ("gender:below=male", "for MIME types"),
         ("identifier=a|b|c", "more than one |"),
         ("identifier=|", "use :missing=true"),
         ("active=http://x|true", "has no system"),
