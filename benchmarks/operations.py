@@ -93,7 +93,7 @@ OPERATIONS = (
     Operation("update", updates),
     Operation("search by patient", searches_by_patient),
     Operation("search by identifier", searches_by_identifier),
-    Operation("HL7v2 message acknowledged", messages, Connection.mllp),
+    Operation("HL7v2 message", messages, Connection.mllp),
 )
 
 

@@ -7,6 +7,7 @@ operation after the other and writes ``benchmarks/results.md``. Server, engine a
 import argparse
 import asyncio
 import math
+import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,13 +59,14 @@ class Row:
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     people = list(islice(patients(options.seed), options.size))
+    busy = os.getloadavg()[0]
     with running(options.workers) as server:
         rows = [_measure(operation, people, server, options) for operation in OPERATIONS]
     _print(rows)
     settings = (
         f"{options.size} people (seed {options.seed}), {options.concurrency} connections, at most "
         f"{options.count} calls and {options.seconds:g} s an operation, {options.workers} server "
-        "process(es), embedded engine"
+        f"process(es), embedded engine; load average before {busy:.1f}"
     )
     options.output.write_text(_markdown(rows, settings))
     return 1 if any(row.measured.errors for row in rows) else 0
@@ -97,7 +99,8 @@ def _measure(
     if port == server.mllp_port:
         # Messages are acknowledged when they are stored; their CPU is counted until they are processed.
         became = server.inbox_when_processed()
-        note = f"{measured.count / (time.perf_counter() - start):,.0f} messages a second were processed: {became}"
+        rate = measured.count / (time.perf_counter() - start)
+        note = f"{rate:,.0f} messages a second were received and processed: {became}"
     return Row(operation.name, measured, cpu(server.pid).since(before), own, note)
 
 
@@ -125,8 +128,9 @@ def _markdown(rows: list[Row], settings: str) -> str:
             "# What is fast, measured",
             "",
             "Written by `python -m benchmarks.run`. CPU is per call, user and system, of the server's",
-            "processes, the engine's and the load generator's, which share the cores.",
-            "Every write is durable before it is answered.",
+            "processes, the engine's and the load generator's, which share the cores. Every write is durable",
+            "before it is answered. HL7v2 messages are answered when they are stored; their CPU is counted",
+            "until they are processed.",
             "",
             f"- Machine: {machine()}",
             f"- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; commit {commit()}",

@@ -199,7 +199,9 @@ def _count(references: list[str]) -> dict[str, int]:
 
 def _sorted(resources: list[Resource], element: str) -> list[Resource]:
     """Oldest first; of the same time, what was stored first (a search gives the newest first)."""
-    return sorted(resources[::-1], key=lambda resource: str(resource.get(element, "")))
+    ordered = list(reversed(resources))
+    ordered.sort(key=lambda resource: str(resource.get(element, "")))
+    return ordered
 
 
 def _text(concept: Resource | None) -> str:
