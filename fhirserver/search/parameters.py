@@ -27,6 +27,9 @@ TYPES: Mapping[str, frozenset[str]] = {
 }
 """The FHIR types each type of search parameter compares, as in the cross-map at the end of search.html."""
 
+KEYED = ("token", "reference", "uri")
+"""The types that are found by equality, as the first part of a composite must be."""
+
 _SPECIAL = {
     "phonetic": "phonetic matching is not supported; search name instead",
     "near": "searching by distance is not supported",
@@ -177,5 +180,7 @@ def _parts(
         ]
         if not inner:
             raise NotCompilable(f"its part {definition.code!r} finds nothing")
+        if not parts and own.type not in KEYED:
+            raise NotCompilable(f"its first part {definition.code!r} is not a token, reference or uri")
         parts.append(Part(own, component.expression, tuple(dict.fromkeys(inner))))
     return tuple(parts)

@@ -35,6 +35,7 @@ _NOT_YET = {
     "_type": "searching several types",
     "_score": "ranking",
 }
+_unsayable = re.compile(r"[\0\ud800-\udfff]").search
 _count = re.compile(r"\d{1,9}", re.ASCII).fullmatch
 
 
@@ -62,8 +63,8 @@ def compile(
     for name, value in pairs:
         if name in _HTTP:
             continue
-        if "\0" in name or "\0" in value:
-            raise BadRequest("A search cannot contain the character NUL")
+        if _unsayable(name + value):
+            raise BadRequest("A search cannot contain NUL or half of a surrogate pair")
         if len(value) > MAX_LENGTH:
             raise TooCostly(f"The value of {shown(name)} is longer than {MAX_LENGTH} characters")
         try:

@@ -109,6 +109,7 @@ CORE = "http://hl7.org/fhir/SearchParameter/"
         ("date", "Observation.code", (), "a date parameter cannot search CodeableConcept"),
         ("special", "Observation.code", (), "a special parameter cannot search CodeableConcept"),
         ("composite", "Observation", ("code",), "composites of two parts"),
+        ("composite", "Observation", ("value-date", "code"), "first part 'value-date' is not a token"),
         ("composite", "Observation", ("code", "nom"), "Observation-nom is not defined"),
         ("composite", "Observation", ("code", "value-quantity"), "its part 'value-quantity' finds nothing"),
         (
@@ -123,7 +124,7 @@ def test_a_parameter_of_an_operator_that_cannot_be_searched_is_refused_with_the_
     definitions: Definitions, type: str, expression: str, components: tuple[str, ...], reason: str
 ) -> None:
     expressions = {"code": "code", "combo-code": "code", "combo-value-quantity": "value.as(Quantity)"}
-    expressions |= {"nom": "code", "value-quantity": "value.as(string)"}
+    expressions |= {"nom": "code", "value-date": "value.as(dateTime)", "value-quantity": "value.as(string)"}
     urls = {"code": "clinical-code"}
     parts = tuple(Component(CORE + urls.get(c, f"Observation-{c}"), expressions[c]) for c in components)
     own = SearchParameter("mine", type, "http://x/mine", ("Observation",), expression, (), parts)

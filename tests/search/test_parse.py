@@ -144,6 +144,8 @@ def test_the_parameters_that_were_understood_are_kept_in_order(indexer: search.I
         ("gender:missing=1", BadRequest, "not true or false"),
         ("_lastUpdated=ap2020", BadRequest, "use ge and le"),
         ("gender=a\0", BadRequest, "NUL"),
+        ("gender=\ud800", BadRequest, "surrogate"),
+        ("gen\0der=a", BadRequest, "NUL"),
         ("_count=-1", BadRequest, "not a whole number"),
         ("_count=dix", BadRequest, "not a whole number"),
         ("_count=1&_count=2", BadRequest, "more than once"),

@@ -23,12 +23,10 @@ _ENTRIES = {**_KEYED, "string": string, "date": date, "number": number, "quantit
 def entries(index: Index, parameter: Parameter, element: dict[str, Any], site: Site) -> None:
     """Index the pairs of one element."""
     first, second = parameter.parts
-    names = list(_keys(first, element, site))
-    if names:
-        values = list(_values(second, element, site))
-        index.intervals += [
-            (f"{parameter.code}|{n}${end}", low, high) for n in names for end, low, high in values
-        ]
+    values = list(_values(second, element, site))
+    if values:
+        names = [f"{parameter.code}|{key}$" for key in _keys(first, element, site)]
+        index.intervals += [(name + end, low, high) for name in names for end, low, high in values]
 
 
 def _keys(part: Part, element: dict[str, Any], site: Site) -> Iterator[str]:
