@@ -191,7 +191,7 @@ def _registry_object(node: Node, kind: Kind) -> RegistryObject:
         id=(node.get("id") or "").strip(),
         logical_id=(node.get("lid") or "").strip(),
         status=(node.get("status") or "").rpartition(":")[2],
-        mime_type=(node.get("mimeType") or "").strip(),
+        mime_type=(node.get("mimeType") or "").strip() or "application/octet-stream",
         title=_localized(node, "Name"),
         comments=_localized(node, "Description"),
         slots=_slots(node),

@@ -179,6 +179,12 @@ def test_archived_deleted() -> None:
     assert archived["extension"][0]["valueBoolean"] is True
 
 
+def test_document_without_a_media_type_is_bytes(validator: Validator) -> None:
+    bundle = mapped(changed('mimeType="application/pdf"', 'mimeType=""')).bundle
+    assert [binary["contentType"] for binary in resources(bundle, "Binary")][1] == "application/octet-stream"
+    assert validator.validate(bundle) == []
+
+
 def test_several_subsets() -> None:
     other = {path.replace("SUBSET01", "SUBSET02"): data for path, data in files("two-documents").items()}
     metadata = other["IHE_XDM/SUBSET02/METADATA.XML"].decode()
