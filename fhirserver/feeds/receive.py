@@ -162,6 +162,7 @@ class Receiver:
             patients=envelope.patients,
             order=self._clock,
             owner="" if envelope.refusal else self._owners.name,
+            remarks=remarks,
             outcome=Outcome(status, remarks, acknowledgement=envelope.refusal),
         )
         # The place in the queue is taken before the write: what is received later must not overtake in a

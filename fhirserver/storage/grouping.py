@@ -62,19 +62,13 @@ class GroupWriter:
         while self._waiting:
             group = self._take()
             failed = await self._apply([w.operation for w in group])
-            labels: Counter[str] = Counter()
-            for position, waiting in enumerate(group):
-                error = failed.get(position)
-                if waiting.done.done():
-                    continue
-                if error is not None:
-                    waiting.done.set_exception(error)
-                else:
-                    waiting.done.set_result(None)
-                    labels[waiting.label] += bool(waiting.label)
-            # What counts is stored; the counts are for people to look at.
+            # Who waits for an acknowledgement is told first; then the counts, which are for people.
+            _tell([(w, failed.get(i)) for i, w in enumerate(group) if not w.label])
+            counted = [(w, failed.get(i)) for i, w in enumerate(group) if w.label]
+            labels = Counter(w.label for w, error in counted if error is None)
             with contextlib.suppress(Unavailable):
                 await self._counted(labels)
+            _tell(counted)
 
     def _take(self) -> list[_Waiting]:
         count = size = 0
@@ -97,6 +91,16 @@ class GroupWriter:
         except PyMongoError:
             return _all(operations)
         return {}
+
+
+def _tell(results: list[tuple[_Waiting, Exception | None]]) -> None:
+    for waiting, error in results:
+        if waiting.done.done():
+            continue
+        if error is None:
+            waiting.done.set_result(None)
+        else:
+            waiting.done.set_exception(error)
 
 
 def _error(error: Document) -> Exception:

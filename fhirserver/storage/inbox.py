@@ -57,7 +57,8 @@ class Item:
     ``channel`` is the way it came (mllp, http, file), ``kind`` what it is (hl7v2, cda, xdm, fhir),
     ``patients`` the keys whose inputs stay in order, ``order`` when it came in microseconds since 1970,
     ``identity`` what makes it the same as another one with these bytes (by default the bytes alone),
-    ``reused`` that its identity had come before with other bytes, ``first`` the item that it repeats.
+    ``reused`` that its identity had come before with other bytes, ``remarks`` the issues found on arrival,
+    ``first`` the item that it repeats.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Item:
     attempts: int = 0
     first: str = ""
     reused: bool = False
+    remarks: tuple[Mapping[str, str], ...] = ()
     finished: datetime | None = None
     outcome: Outcome = field(default_factory=lambda: Outcome("received"))
 
@@ -325,6 +327,8 @@ def _to_document(item: Item) -> Document:
         document["patients"] = list(item.patients)
     if item.reused:
         document["reused"] = True
+    if item.remarks:
+        document["remarks"] = [dict(remark) for remark in item.remarks[:REMARKS]]
     document |= {
         "_id": item.id,
         "size": item.size,
@@ -354,6 +358,7 @@ def _from_document(document: Document) -> Item:
         seq=int(document["seq"]),
         attempts=document["attempts"],
         reused=document.get("reused", False),
+        remarks=tuple(document.get("remarks", ())),
         finished=document["finished"].replace(tzinfo=UTC) if "finished" in document else None,
         outcome=Outcome(
             document["status"],

@@ -1,0 +1,247 @@
+"""Store, acknowledge, map, resolve, perform, keep: each input once, in order, whatever happens."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from fhirserver.errors import Unavailable
+from fhirserver.feeds.ordering import Turns
+from fhirserver.storage.inbox import Filters
+from tests.feeds.conftest import Feed, OpenFeed
+from tests.feeds.messages import OID, adt, cda, mdm, message
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_message_becomes_resources(feed: Feed) -> None:
+    item, outcome = await feed.take(adt("1", family="CURIE"))
+    assert (item.status, outcome.status, outcome.acknowledgement) == ("received", "processed", "AA")
+    patient = await feed.only("Patient", identifier=f"urn:oid:{OID}|P1")
+    assert patient["name"][0]["family"] == "CURIE"
+    assert f"Patient/{patient['id']}/_history/1" in outcome.resources
+    kept = await feed.inbox.get(item.id)
+    assert (kept.control_id, kept.event, kept.source, kept.attempts) == ("1", "ADT^A08", "LAB/HOSP", 1)
+    assert await feed.inbox.raw(kept) == adt("1", family="CURIE")
+
+
+async def test_same_message_again_changes_nothing(feed: Feed) -> None:
+    first, outcome = await feed.take(mdm("1", "D1", b"%PDF one"))
+    before = await feed.search("Provenance")
+    second, again = await feed.take(mdm("1", "D1", b"%PDF one"))
+    assert (second.status, second.first) == ("duplicate", first.id)
+    assert again.resources == outcome.resources
+    assert await feed.search("Provenance") == before
+    assert await feed.inbox.raw(second) == mdm("1", "D1", b"%PDF one")
+
+
+async def test_resends_at_the_same_moment_are_one(feed: Feed) -> None:
+    taken = await asyncio.gather(*(feed.take(adt("1")) for _ in range(8)))
+    assert sorted(item.status for item, _ in taken) == ["duplicate"] * 7 + ["received"]
+    assert (await feed.only("Patient"))["meta"]["versionId"] == "1"
+
+
+async def test_control_id_reuse_is_processed_and_told(feed: Feed) -> None:
+    await feed.take(adt("1", family="A"))
+    _, outcome = await feed.take(adt("1", family="B"))
+    assert outcome.status == "warnings"
+    assert "control-id-reuse" in outcome.issues[0]["text"]
+    assert (await feed.only("Patient"))["name"][0]["family"] == "B"
+    third, _ = await feed.take(adt("1", family="B"))
+    assert third.status == "duplicate"
+
+
+@pytest.mark.parametrize("field", ["f3", "f4"])
+async def test_same_control_id_of_another_sender_is_another_message(feed: Feed, field: str) -> None:
+    await feed.take(adt("1"))
+    item, outcome = await feed.take(adt("1", **{field: "OTHER"}))
+    assert (item.status, item.reused, outcome.status) == ("received", False, "processed")
+
+
+async def test_refused_message_is_kept_and_its_control_id_stays_free(feed: Feed) -> None:
+    refused, outcome = await feed.take(adt("1", f11="X"))
+    assert (refused.status, outcome.acknowledgement) == ("failed", "AR")
+    item, outcome = await feed.take(adt("1"))
+    assert (item.reused, outcome.status) == (False, "processed")
+
+
+async def test_held_input_is_opened_again_when_it_comes_again(feed: Feed) -> None:
+    held, outcome = await feed.take(cda("2", replaces="1"), "cda")
+    assert outcome.status == "held"
+    await feed.take(cda("1"), "cda")
+    again, outcome = await feed.take(cda("2", replaces="1"), "cda")
+    assert (again.id, outcome.status) == (held.id, "processed")
+    kept = await feed.inbox.get(held.id)
+    assert (kept.status, kept.attempts) == ("processed", 2)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "status"),
+    [
+        (b"hello", "hl7v2", "failed"),
+        (b"PID|||1", "hl7v2", "failed"),
+        (b"MSH", "hl7v2", "failed"),
+        (b"\x00\xff\xfe\x0b", "hl7v2", "failed"),
+        (message("1", "SIU^S12"), "hl7v2", "held"),
+        (message("1", "ORU^R01"), "hl7v2", "failed"),
+        (b"<ClinicalDocument", "cda", "failed"),
+        (cda("1")[:-40], "cda", "failed"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><ClinicalDocument/>', "cda", "failed"),
+        (b"PK\x03\x04 cut", "xdm", "failed"),
+        (b"", "xdm", "failed"),
+        (b"{", "fhir", "failed"),
+        (b'{"resourceType":"Patient","gender":"x"}', "fhir", "failed"),
+    ],
+)
+async def test_what_cannot_be_stored_is_kept_with_the_reason(
+    feed: Feed, raw: bytes, kind: str, status: str
+) -> None:
+    item, outcome = await feed.take(raw, kind)
+    assert outcome.status == status
+    assert any(issue["severity"] == "error" and issue["text"] for issue in outcome.issues)
+    assert not any("Unforeseen" in issue["text"] for issue in outcome.issues)
+    assert await feed.inbox.raw(await feed.inbox.get(item.id)) == raw
+
+
+async def test_large_input_is_kept_whole(feed: Feed) -> None:
+    raw = mdm("1", "D1", b"%PDF" + b"x" * 2_000_000)
+    item, outcome = await feed.take(raw)
+    assert outcome.status == "processed"
+    assert await feed.inbox.raw(item) == raw
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec", "status"), [("8859/1", "cp1252", "processed"), ("KLINGON", "utf-8", "warnings")]
+)
+async def test_character_sets(feed: Feed, charset: str, codec: str, status: str) -> None:
+    _, outcome = await feed.take(adt("1", family="LEFÈVRE", f18=charset))
+    assert outcome.status == status, codec
+    assert (await feed.only("Patient"))["name"][0]["family"] == "LEFÈVRE"
+
+
+async def test_messages_of_a_patient_stay_in_order(feed: Feed) -> None:
+    names = [f"NAME{number}" for number in range(12)]
+    receipts = [
+        await feed.receiver.receive(adt(str(number), patient=patient, family=name), "hl7v2", "test")
+        for number, name in enumerate(names)
+        for patient in ("P1", "P2")
+        for number in [number * 2 + (patient == "P2")]
+    ]
+    await asyncio.gather(*(receipt.outcome() for receipt in receipts))
+    for patient in ("P1", "P2"):
+        found = await feed.only("Patient", identifier=f"urn:oid:{OID}|{patient}")
+        assert (found["name"][0]["family"], found["meta"]["versionId"]) == ("NAME11", "12")
+
+
+async def test_turns_share_keys() -> None:
+    done: list[str] = []
+    turns = Turns()
+
+    async def work(name: str, keys: list[str], seconds: float) -> None:
+        async with turns.queue(keys):
+            await asyncio.sleep(seconds)
+            done.append(name)
+
+    await asyncio.gather(
+        work("slow a", ["a"], 0.05), work("a and b", ["a", "b"], 0), work("b", ["b"], 0), work("c", ["c"], 0)
+    )
+    assert done == ["c", "slow a", "a and b", "b"]
+
+
+async def test_poison_delays_nobody(feed: Feed) -> None:
+    """A message whose processing meets no database goes on waiting; those of other patients do not."""
+    process = feed.receiver._processing.process
+    broken = True
+
+    async def unavailable(item, raw, *, repeated):  # type: ignore[no-untyped-def]
+        if item.control_id == "poison" and broken:
+            raise Unavailable("not now")
+        return await process(item, raw, repeated=repeated)
+
+    feed.receiver._processing.process = unavailable  # type: ignore[method-assign]
+    poison = await feed.receiver.receive(adt("poison", family="A"), "hl7v2", "test")
+    behind = await feed.receiver.receive(adt("behind", family="B"), "hl7v2", "test")
+    _, outcome = await feed.take(adt("other", patient="P2"))
+    assert outcome.status == "processed"
+    assert (await feed.inbox.get(behind.item.id)).status == "received"
+    broken = False
+    assert (await poison.outcome()).status == (await behind.outcome()).status == "processed"
+    assert (await feed.only("Patient", identifier=f"urn:oid:{OID}|P1"))["name"][0]["family"] == "B"
+
+
+async def test_what_a_dead_process_left_is_taken_up_in_order(open_feed: OpenFeed) -> None:
+    async with open_feed() as dead:
+
+        async def never(*_: object, **__: object) -> None:
+            await asyncio.sleep(60)
+
+        dead.receiver._processing.process = never  # type: ignore
+        left = [
+            (await dead.receiver.receive(adt(str(n), family=f"NAME{n}"), "hl7v2", "test")).item
+            for n in range(3)
+        ]
+        # Killed: no stop, and the lease runs out.
+        for task in [*dead.receiver._background, *dead.receiver._running.values()]:
+            task.cancel()
+        owners = dead.inbox.database.collection("inbox.owners")
+        await owners.update_many({}, {"$set": {"until": datetime.fromtimestamp(0, UTC)}})
+        async with open_feed() as alive:
+            while await alive.inbox.waiting():
+                await asyncio.sleep(0.01)
+            found = await alive.only("Patient")
+            assert (found["name"][0]["family"], found["meta"]["versionId"]) == ("NAME2", "3")
+            items = [await alive.inbox.get(item.id) for item in left]
+            assert [(item.status, item.attempts) for item in items] == [("processed", 2)] * 3
+
+
+async def test_processing_again_after_a_crash_has_no_second_effect(open_feed: OpenFeed) -> None:
+    """Killed between the commit of the effects and the item's status."""
+    async with open_feed() as feed:
+        item, outcome = await feed.take(mdm("1", "D1", b"%PDF one"))
+        types = ("Patient", "DocumentReference", "Binary", "Provenance")
+        before = [await feed.search(type) for type in types]
+        again = await feed.receiver._processing.process(item, await feed.inbox.raw(item), repeated=True)
+        assert [await feed.search(type) for type in types] == before
+        assert again.status == "processed"
+        assert set(again.resources) == set(outcome.resources)
+
+
+async def test_earlier_message_in_another_process_goes_first(open_feed: OpenFeed) -> None:
+    async with open_feed() as one, open_feed() as two:
+        await one.receiver._take_over()
+        gate = asyncio.Event()
+        process = one.receiver._processing.process
+
+        async def late(item, raw, *, repeated):  # type: ignore[no-untyped-def]
+            await gate.wait()
+            return await process(item, raw, repeated=repeated)
+
+        one.receiver._processing.process = late  # type: ignore[method-assign]
+        await one.receiver.receive(adt("1", family="FIRST"), "hl7v2", "test")
+        second = await two.receiver.receive(adt("2", family="SECOND"), "hl7v2", "test")
+        await asyncio.sleep(0.1)
+        assert (await two.inbox.get(second.item.id)).status == "received"
+        gate.set()
+        await second.outcome()
+        found = await two.only("Patient")
+        assert (found["name"][0]["family"], found["meta"]["versionId"]) == ("SECOND", "2")
+
+
+async def test_full_backlog_makes_channels_wait(feed: Feed) -> None:
+    async with feed.receiver.backlog.holding(10**12):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(feed.receiver.room(), 0.05)
+    await asyncio.wait_for(feed.receiver.room(), 0.05)
+
+
+async def test_many_messages_at_once_share_writes(feed: Feed) -> None:
+    began = time.perf_counter()
+    taken = await asyncio.gather(
+        *(feed.receiver.receive(message(str(n), "SIU^S12"), "hl7v2", "test") for n in range(200))
+    )
+    assert time.perf_counter() - began < 5
+    page = await feed.inbox.list(Filters(kind="hl7v2"), 500)
+    assert {item.id for item in page.items} == {receipt.item.id for receipt in taken}
+    await asyncio.gather(*(receipt.outcome() for receipt in taken))
+    assert (await feed.inbox.counts())["held"] == 200
