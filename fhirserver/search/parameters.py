@@ -158,7 +158,7 @@ def _parts(
 ) -> tuple[Part, ...]:
     if len(parameter.components) != 2:
         raise NotCompilable("only composites of two parts are supported")
-    parts = []
+    parts: list[Part] = []
     components = list(parameter.components)
     if parameter.url in _SWAPPED:
         swapped = zip(reversed(components), components, strict=True)

@@ -110,7 +110,7 @@ class _Asked:
             if value:
                 self.conditions.append(self._criterion(parameter, modifier, name, value))
         elif value:
-            if name in self.once:
+            if name in self.once and name != "_sort":
                 raise BadRequest(f"{name} is given more than once")
             self.once.add(name)
             control(self, value)
@@ -208,7 +208,7 @@ class _Asked:
         self.count = int(value)
 
     def take_sort(self, value: str) -> None:
-        self.sort = tuple(self._sort(rule) for rule in value.split(",") if rule)
+        self.sort += tuple(self._sort(rule) for rule in value.split(",") if rule)
 
     def _sort(self, rule: str) -> Sort:
         code = rule.removeprefix("-")

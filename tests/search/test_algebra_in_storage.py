@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def observations() -> Iterator[dict[str, Any]]:
             "id": str(number),
             "code": {"coding": [{"system": "http://loinc.org", "code": str(number % 3)}]},
             **time,
-            "valueQuantity": {"value": float(value), "system": UCUM, "code": unit},
+            "valueQuantity": {"value": Decimal(value), "system": UCUM, "code": unit},
             "component": [
                 {"code": {"coding": [{"code": str(code)}]}, "valueQuantity": {"value": number + 10 * code}}
                 for code in (1, 2)

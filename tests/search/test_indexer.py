@@ -71,6 +71,12 @@ def test_only_parameters_with_a_value_are_sorted_by(indexer: search.Indexer) -> 
     assert indexer.index({"resourceType": "AllergyIntolerance", "code": {"text": "Arachide"}}).sort == {}
 
 
+def test_what_has_no_text_is_not_sorted_by(indexer: search.Indexer) -> None:
+    index = indexer.index({"resourceType": "Patient", "telecom": [{"system": "phone"}, {"value": "06"}]})
+    assert index.sort["telecom"] == ("06", "06")
+    assert "phone" not in index.sort
+
+
 def test_nothing_is_written_twice(indexer: search.Indexer) -> None:
     name = {"family": "Durand", "given": ["Éva", "Éva"]}
     coding = {"system": "urn:x", "code": "fr"}

@@ -84,6 +84,10 @@ def test_how_the_result_is_given(indexer: search.Indexer, asked: str, expected: 
     assert compiled(indexer, asked) == wanted
 
 
+def test_sort_can_be_repeated_for_the_inner_orders(indexer: search.Indexer) -> None:
+    assert compiled(indexer, "_sort=family&_sort=-_id").sort == (Sort("family"), Sort("_id", True))
+
+
 def test_a_combination_asks_the_parameters_that_make_it_up(indexer: search.Indexer) -> None:
     either = Keys(("code|1", "component-code|1"))
     assert compiled(indexer, "combo-code=1", type="Observation").condition == either

@@ -11,7 +11,7 @@ from typing import Any
 
 from fhirserver.errors import BadRequest
 from fhirserver.search.parameters import Parameter, Part, Site
-from fhirserver.search.query import And, Condition, Index, Interval, Keys, Or
+from fhirserver.search.query import And, Condition, Index, Interval, Keys, Nothing, Or
 from fhirserver.search.text import END
 from fhirserver.search.types import date, number, quantity, reference, string, token, uri
 from fhirserver.search.values import shown, split
@@ -64,16 +64,12 @@ def pairs(parameter: Parameter, value: str, site: Site) -> Condition:
         parts = "$".join(part.parameter.code for part in parameter.parts)
         raise BadRequest(f"{shown(value)} is not the {parts} that {parameter.code} needs")
     first, second = (part.parameter for part in parameter.parts)
-    alternatives = tuple(
-        And(
-            (
-                Keys((key,)),
-                _second(f"{parameter.code}|{key.removeprefix(first.code + '|')}$", second, values[1], site),
-            )
-        )
-        for key in _searched(first, values[0], site)
-    )
-    return alternatives[0] if len(alternatives) == 1 else Or(alternatives)
+
+    def pair(key: str) -> Condition:
+        name = f"{parameter.code}|{key.removeprefix(first.code + '|')}$"
+        return And((Keys((key,)), _second(name, second, values[1], site)))
+
+    return _either(tuple(pair(key) for key in _searched(first, values[0], site)))
 
 
 def _second(name: str, parameter: Parameter, value: str, site: Site) -> Condition:
@@ -92,15 +88,28 @@ def _second(name: str, parameter: Parameter, value: str, site: Site) -> Conditio
         case _:
             keys = _searched(parameter, value, site)
             prefix = f"{parameter.code}|"
-            exact = tuple(Interval(name + key.removeprefix(prefix)) for key in keys)
-            return And((Keys(keys), exact[0] if len(exact) == 1 else Or(exact)))
+            return And(
+                (Keys(keys), _either(tuple(Interval(name + key.removeprefix(prefix)) for key in keys)))
+            )
 
 
 def _searched(parameter: Parameter, value: str, site: Site) -> tuple[str, ...]:
     condition = _KEYED[parameter.type].MODIFIERS[""](parameter, value, site)
+    if isinstance(condition, Nothing):
+        return ()
     if not isinstance(condition, Keys):
         raise BadRequest(f"{shown(value)} does not name one {parameter.code}, as one part of a pair must")
     return condition.keys
+
+
+def _either(alternatives: tuple[Condition, ...]) -> Condition:
+    match alternatives:
+        case ():
+            return Nothing()
+        case (only,):
+            return only
+        case _:
+            return Or(alternatives)
 
 
 MODIFIERS = {"": pairs}

@@ -18,6 +18,8 @@ from fhirserver.search.query import Condition, Index, KeyRange, Keys, Nothing
 from fhirserver.search.types import sorting, token, uri
 from fhirserver.search.values import escape, shown, split, unescape
 
+_REFERENCES = frozenset({"Reference", "Resource"})
+
 
 def entries(index: Index, code: str, type: str, value: Any, site: Site) -> None:
     """Index a Reference, a canonical or uri, or the identity of a nested resource (Bundle.composition)."""
@@ -47,7 +49,7 @@ def _literal(index: Index, code: str, literal: str, site: Site) -> None:
 def points_to(parameter: Parameter, value: str, site: Site) -> Condition:
     address, *version = (unescape(part) for part in split(value, "|"))
     if version:
-        if parameter.found <= {"Reference", "Resource"}:
+        if parameter.found <= _REFERENCES:
             raise BadRequest(f"{shown(value)} has a |version; {parameter.code} is not a canonical")
         return uri.equals(parameter, value, site)
     if reference.is_id(address):
@@ -56,7 +58,9 @@ def points_to(parameter: Parameter, value: str, site: Site) -> Condition:
     parsed = reference.parse(address, site.base_url)
     if parsed.is_contained:
         raise BadRequest(f"{shown(value)} is inside another resource, which search does not look into")
-    return Keys((f"{parameter.code}|{escape(str(parsed))}",))
+    # A canonical is compared as it is, even one of this server.
+    written = [str(parsed)] if parameter.found <= _REFERENCES else [str(parsed), address]
+    return Keys(tuple(f"{parameter.code}|{escape(text)}" for text in dict.fromkeys(written)))
 
 
 def of_type(parameter: Parameter, type: str, value: str, site: Site) -> Condition:

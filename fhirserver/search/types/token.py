@@ -91,7 +91,8 @@ def pair(index: Index, code: str, system: str | None, value: str | None) -> None
 
 def _key(index: Index, code: str, value: str) -> None:
     index.keys.append(f"{code}|{escape(value)}")
-    sorting.note(index, code, value)
+    if value:
+        sorting.note(index, code, value)
 
 
 def _text(index: Index, code: str, text: str | None) -> None:

@@ -83,6 +83,9 @@ def test_a_code_and_its_value(finds: Finds, value: str, asked: str, found: bool)
         ("relationship=replaces$old", True),
         ("relationship=appends$DocumentReference/old", False),
         ("relationship=appends$DocumentReference/other", True),
+        ("relationship=appends$DocumentReference/old,replaces$DocumentReference/old", True),
+        ("relationship=http://hl7.org/fhir/document-relationship-type|replaces$old", True),
+        ("relationship=http://x|replaces$old", False),
     ],
 )
 def test_a_code_and_its_reference(finds: Finds, asked: str, found: bool) -> None:

@@ -80,7 +80,11 @@ def test_reference(finds: Finds, reference: dict[str, Any], asked: str, found: b
 
 PLAN = {
     "resourceType": "Communication",
-    "instantiatesCanonical": ["http://a.example/PlanDefinition/p|1.2", "http://a.example/PlanDefinition/q"],
+    "instantiatesCanonical": [
+        "http://a.example/PlanDefinition/p|1.2",
+        "http://a.example/PlanDefinition/q",
+        f"{OWN}/PlanDefinition/r",
+    ],
 }
 
 
@@ -96,6 +100,7 @@ PLAN = {
         ("instantiates-canonical=http://a.example/PlanDefinition/q", True),
         ("instantiates-canonical=http://a.example/PlanDefinition/q|1", False),
         ("instantiates-canonical=http://a.example/PlanDefinition", False),
+        (f"instantiates-canonical={OWN}/PlanDefinition/r", True),
         ("instantiates-canonical:missing=true", False),
     ],
 )
