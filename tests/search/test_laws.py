@@ -4,6 +4,7 @@ The matcher knows nothing of keys, entries and intervals: it looks at the resour
 times as aware datetimes and strings word by word.
 """
 
+import contextlib
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhirserver import search
+from fhirserver.errors import BadRequest, Unprocessable
 from fhirserver.search.match import satisfies
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -215,3 +217,87 @@ def test_periods(
         return
     resource = {"resourceType": "Observation", "effectivePeriod": period}
     assert found(indexer, resource, "date", prefix + asked) is date_matches(prefix, low, high, asked)
+
+
+# --- anything at all
+
+NAMES = [
+    "family",
+    "identifier",
+    "birthdate",
+    "organization",
+    "active",
+    "phone",
+    "_profile",
+    "_id",
+    "_lastUpdated",
+]
+NAMES += [
+    "_sort",
+    "_count",
+    "_elements",
+    "value-quantity",
+    "code-value-quantity",
+    "subject",
+    "date",
+    "combo-code",
+]
+MODIFIERS = [
+    "",
+    ":missing",
+    ":not",
+    ":exact",
+    ":contains",
+    ":text",
+    ":of-type",
+    ":below",
+    ":above",
+    ":Patient",
+    ":x",
+    ":",
+]
+pieces = st.sampled_from(
+    ["|", "$", ",", "\\", "ge", "ap", "2013-01", "1e5", "http://x/", "#", "-", "Patient/1", "mg"]
+)
+
+
+@given(
+    st.sampled_from(["Patient", "Observation"]),
+    st.sampled_from(NAMES),
+    st.sampled_from(MODIFIERS),
+    st.text(max_size=8) | st.lists(pieces, max_size=5).map("".join),
+)
+@settings(max_examples=500)
+def test_a_search_compiles_or_is_refused(
+    indexer: search.Indexer, type: str, name: str, modifier: str, value: str
+) -> None:
+    try:
+        query = search.compile(type, [(name + modifier, value)], indexer=indexer)
+    except BadRequest:
+        return
+    satisfies(indexer.index({"resourceType": type}), "1", 0, query.condition)
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "x", "2013-01-14", "Patient/1"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["value", "system", "code", "coding", "reference", "start", "type", "family"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["identifier", "name", "birthDate", "telecom", "meta", "generalPractitioner"]), json
+    )
+)
+@settings(max_examples=500)
+def test_a_resource_is_indexed_or_refused(indexer: search.Indexer, elements: dict[str, Any]) -> None:
+    with contextlib.suppress(Unprocessable):
+        indexer.index({"resourceType": "Patient", **elements})
