@@ -137,6 +137,11 @@ def test_refused(raw: bytes, why: str) -> None:
     assert time.monotonic() - start < 1
 
 
+def test_white_space_before_the_declaration() -> None:
+    raw = b'\n\t<?xml version="1.0" encoding="UTF-8"?>' + HEADER.encode()
+    assert cda.read(raw).unique_identifier["value"] == "urn:oid:1.2.3"
+
+
 def test_limit() -> None:
     raw = HEADER.encode()
     assert cda.read(raw, limit=len(raw)).level == 3

@@ -5,6 +5,7 @@ import copy
 import hashlib
 import io
 import json
+import re
 import zipfile
 from decimal import Decimal
 from pathlib import Path
@@ -157,6 +158,61 @@ def test_target_that_only_the_metadata_name() -> None:
     assert replaced["transforms"] == "urn:oid:1.2.250.1.999.35.2.2.1"
 
 
+def test_target_inside_the_submission_wins_over_the_header() -> None:
+    bundle = mapped(changed("urn:uuid:0a000000-0000-4000-8000-0000000000aa", "Document02")).bundle
+    note, pdf = resources(bundle, "DocumentReference")
+    (replaced,) = [r["target"] for r in note["relatesTo"] if r["code"] == "replaces"]
+    entry = next(e for e in bundle["entry"] if e["resource"] is pdf)
+    assert replaced == {"reference": entry["fullUrl"]}
+    assert pdf["status"] == "superseded"
+
+
+def test_author_that_is_an_institution() -> None:
+    members = files("two-documents")
+    before, start, rest = members[METADATA].decode().partition('<RegistryPackage id="SubmissionSet01">')
+    members[METADATA] = (before + start + rest.replace('name="authorPerson"', 'name="x"', 1)).encode()
+    (found, _) = resources(mapped(members).bundle, "List")
+    assert "source" not in found
+    (author,) = [e["valueReference"] for e in found["extension"] if e["url"].endswith("/ihe-authorOrg")]
+    assert author["display"] == "Cabinet des Tilleuls (test)"
+
+
+def test_lists_that_are_no_longer_valid() -> None:
+    status = 'id="SubmissionSet01" status="urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated"'
+    statuses = [
+        found["status"]
+        for found in resources(mapped(changed('id="SubmissionSet01"', status, count=1)).bundle, "List")
+    ]
+    assert statuses == ["retired", "current"]
+
+
+def test_patient_is_no_authenticator() -> None:
+    members = files("undeclared-prefix")
+    path = "IHE_XDM/SS000001/METADATA.XML"
+    for number in (INS, "223037505603429"):
+        text = re.sub(
+            r'(name="legalAuthenticator"><ValueList><Value>)[^<]*',
+            rf"\g<1>{number}^LEROUX-TEST^CAMILLE^^^^^^&amp;1.2.250.1.213.1.4.10&amp;ISO^D^^^NH",
+            members[path].decode(),
+        )
+        (reference,) = resources(mapped({**members, path: text.encode()}).bundle, "DocumentReference")
+        assert "authenticator" not in reference
+
+
+def test_logical_id() -> None:
+    lid = "urn:uuid:0C000000-0000-4000-8000-000000000001"
+    bundle = mapped(changed('id="urn:uuid:0A000000', f'lid="{lid}" id="urn:uuid:0A000000', count=1)).bundle
+    note, _ = resources(bundle, "DocumentReference")
+    uses = {identifier["value"]: identifier["use"] for identifier in note["identifier"]}
+    assert uses[lid.lower()] == "secondary"
+    assert uses["urn:uuid:0a000000-0000-4000-8000-000000000001"] == "official"
+
+
+def test_white_space_around_identifiers() -> None:
+    members = changed('value="1.2.250.1.999.35.9.1"', 'value=" 1.2.250.1.999.35.9.1 "')
+    assert mapped(members).bundle == mapped(files("two-documents")).bundle
+
+
 def test_time_zone_of_the_source() -> None:
     _, pdf = resources(
         mapped(files("two-documents"), Source(xds_timezone="Europe/Paris")).bundle, "DocumentReference"
@@ -206,7 +262,7 @@ def test_several_subsets() -> None:
         ("IHE_XDM/SUBSET01/DOC00002.PDF", "IHE_XDM\\SUBSET01\\doc00002.pdf"),
         ("IHE_XDM/SUBSET01/COMPTE_R.PDF", "compte_rendu_de_consultation.pdf"),
         ("DOC00002.PDF", "DOC00002.PDF"),
-        ("IHE_XDM/SUBSET01/DOC00002.PDF", "1|DOC000</Value><Value>2|02.PDF"),
+        ("IHE_XDM/SUBSET01/DOC00002.PDF", "2|02.PDF</Value><Value>1|DOC000"),
     ],
 )
 def test_where_a_document_is_found(path: str, uri: str) -> None:
@@ -220,6 +276,7 @@ def test_where_a_document_is_found(path: str, uri: str) -> None:
     [
         ({**files("two-documents"), PDF: b"%PDF-1.4\n% Synthetic\n%%EOF\n"}, "7.2024-7 has another SHA-1"),
         ({**files("two-documents"), PDF: b"%PDF-1.4\n"}, "has 9 bytes, its entry says 27"),
+        ({**files("two-documents"), PDF: packed({"A.TXT": b""})}, "archive inside the archive"),
         ({p: d for p, d in files("two-documents").items() if p != PDF}, "is not in the zip: DOC00002.PDF"),
         (changed(">DOC00002.PDF<", ">../../etc/passwd<"), "is not in the zip"),
         ({p: d for p, d in files("two-documents").items() if p != METADATA}, "no METADATA.XML"),
