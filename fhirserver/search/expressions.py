@@ -286,8 +286,7 @@ def _has_extension(url: str) -> Step:
 
 @cache
 def _refers_to(target: str) -> Step:
-    """``resolve() is Patient``, without resolving: a reference says the type in its address or in
-    ``type``."""
+    """``resolve() is Patient``, without resolving: by the type in the address, or else ``type``."""
 
     def refers(node: dict[str, Any]) -> bool:
         literal = node.get("reference")

@@ -21,8 +21,11 @@ STORED = ("_id", "_lastUpdated")
 
 @dataclass(frozen=True, slots=True)
 class TypeParameters:
-    """The parameters of one resource type: ``compiled`` can be searched, ``refused`` says why others
-    cannot."""
+    """The parameters of one resource type: those that can be searched, and why the ``refused`` cannot.
+
+    ``by_root`` says for each element what to walk and write, ``always`` what to walk in any resource;
+    ``composites`` and ``combined`` are the parameters made of others.
+    """
 
     compiled: Mapping[str, Parameter]
     refused: Mapping[str, str]

@@ -1,5 +1,7 @@
-"""What a condition means, said slowly: over one Index, without a database. The tests hold storage and search
-to it."""
+"""What a condition means, said slowly: over one Index, without a database.
+
+The tests hold storage and search to it.
+"""
 
 import re
 from operator import ge, gt, le, lt

@@ -5,9 +5,9 @@ The index of a resource (what ``search`` writes and these conditions find) is
 
 * ``keys``: flat strings found by equality, ``<parameter>|...`` (tokens, references, uris);
 * ``sorted``: flat strings found by range (folded strings, bounds of dates, numbers), ``<parameter>|...``;
-* ``intervals``: ``(name, low, high)`` of dates, numbers, quantities by unit, pairs of composites and the
-texts of tokens, for the exact check: they need no database index, because every Interval comes in an And with
-a Range, Keys or KeyRange that narrows;
+* ``intervals``: ``(name, low, high)`` of dates, numbers, quantities by unit, pairs of composites and the texts
+  of tokens, for the exact check: they need no database index, because every Interval comes in an And with a
+  Range, Keys or KeyRange that narrows;
 * ``sort``: per parameter the lowest and the highest value, as sortable text.
 
 https://hl7.org/fhir/R4/search.html
@@ -53,8 +53,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """``keys`` contains an entry e with low <= e < high: ``system|``, ``:below``, and presence
-    (``:missing``)."""
+    """``keys`` contains an entry e with low <= e < high: ``system|``, ``:below`` and ``:missing``."""
 
     low: str
     high: str

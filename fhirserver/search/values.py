@@ -1,5 +1,7 @@
 """The text of a search value: separators, escapes and prefixes.
-https://hl7.org/fhir/R4/search.html#escaping"""
+
+https://hl7.org/fhir/R4/search.html#escaping, https://hl7.org/fhir/R4/search.html#prefix
+"""
 
 import re
 from typing import Literal, get_args

@@ -24,8 +24,7 @@ from fhirserver.search.values import Prefix, prefixed
 
 
 def entries(index: Index, code: str, type: str, value: Any, site: Site) -> None:
-    """Index a date, dateTime, instant, Period or Timing; a Timing without any calendar time is not
-    indexed."""
+    """Index a date, dateTime, instant, Period or Timing; a Timing without calendar time is left out."""
     if type == "Period":
         interval = temporal.period(value, site.zone)
     elif type == "Timing":

@@ -28,8 +28,7 @@ def equals(parameter: Parameter, value: str, site: Site) -> Condition:
 
 
 def below(parameter: Parameter, value: str, site: Site) -> Condition:
-    """What starts with the value: ``http://acme.org/fhir/``, or versions 1.0 and 1.1 below
-    ``http://a/p|1``."""
+    """What starts with the value, ``http://acme.org/``; below ``http://a/p|1`` its versions 1, 1.0, 1.1."""
     low = _key(parameter, value)
     _refuse_urn(value)
     if len(split(value, "|")) == 2:
