@@ -62,10 +62,12 @@ class Answer:
 class Receiver:
     """Receives and processes for one process; several processes share one inbox."""
 
-    def __init__(self, server: Server, inbox: Inbox, settings: Settings) -> None:
+    def __init__(
+        self, server: Server, inbox: Inbox, settings: Settings, processing: Processing | None = None
+    ) -> None:
         self.settings = settings
         self.inbox = inbox
-        self._processing = Processing(server, settings)
+        self._processing = processing or Processing(server, settings)
         name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._owners = Owners(inbox.database, name)
         self._turns = Turns()

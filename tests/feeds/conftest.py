@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fhirserver import search
+from fhirserver.feeds.process import Processing
 from fhirserver.feeds.receive import Receiver
 from fhirserver.model import json
 from fhirserver.model.definitions import Definitions
@@ -85,7 +86,9 @@ def open_feed(
     name = f"feed{next(_numbers)}"
 
     @contextlib.asynccontextmanager
-    async def opened(*, start: bool = True, **options: Any) -> AsyncIterator[Feed]:
+    async def opened(
+        processing: Callable[[Server, Settings], Processing] = Processing, **options: Any
+    ) -> AsyncIterator[Feed]:
         settings = make_settings(database=name, resource_types=TYPES, **options)
         database = Database(settings.mongodb_uri, name, embedded=True)
         await database.prepare(TYPES)
@@ -96,12 +99,10 @@ def open_feed(
         )
         await repository.start()
         inbox = Inbox(database, blobs)
-        receiver = Receiver(server, inbox, settings)
-        if start:
-            await receiver.start()
+        receiver = Receiver(server, inbox, settings, processing(server, settings))
+        await receiver.start()
         yield Feed(server, inbox, receiver, settings)
-        if start:
-            await receiver.stop()
+        await receiver.stop()
         await repository.stop()
         await database.close()
 

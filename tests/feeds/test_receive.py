@@ -2,13 +2,17 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
 
 import pytest
 
 from fhirserver.errors import Unavailable
+from fhirserver.feeds.envelope import open_envelope
 from fhirserver.feeds.ordering import Turns
-from fhirserver.storage.inbox import Filters
+from fhirserver.feeds.process import Processing
+from fhirserver.server import Server
+from fhirserver.settings import Settings
+from fhirserver.storage.inbox import Filters, Item, Outcome, digest
+from fhirserver.storage.owners import Owners
 from tests.feeds.conftest import Feed, OpenFeed
 from tests.feeds.messages import OID, adt, cda, mdm, message
 
@@ -149,83 +153,103 @@ async def test_turns_share_keys() -> None:
     assert done == ["c", "slow a", "a and b", "b"]
 
 
-async def test_poison_delays_nobody(feed: Feed) -> None:
-    """A message whose processing meets no database goes on waiting; those of other patients do not."""
-    process = feed.receiver._processing.process
-    broken = True
+class Gate(Processing):
+    """Processing that finds no database for one control id while ``shut``."""
 
-    async def unavailable(item, raw, *, repeated):  # type: ignore[no-untyped-def]
-        if item.control_id == "poison" and broken:
+    def __init__(self, server: Server, settings: Settings) -> None:
+        super().__init__(server, settings)
+        self.shut = ""
+
+    async def process(self, item: Item, raw: bytes, *, repeated: bool) -> Outcome:
+        if item.control_id == self.shut:
             raise Unavailable("not now")
-        return await process(item, raw, repeated=repeated)
+        return await super().process(item, raw, repeated=repeated)
 
-    feed.receiver._processing.process = unavailable  # type: ignore[method-assign]
-    poison = await feed.receiver.receive(adt("poison", family="A"), "hl7v2", "test")
-    behind = await feed.receiver.receive(adt("behind", family="B"), "hl7v2", "test")
-    _, outcome = await feed.take(adt("other", patient="P2"))
-    assert outcome.status == "processed"
-    assert (await feed.inbox.get(behind.item.id)).status == "received"
-    broken = False
-    assert (await poison.outcome()).status == (await behind.outcome()).status == "processed"
-    assert (await feed.only("Patient", identifier=f"urn:oid:{OID}|P1"))["name"][0]["family"] == "B"
+
+async def test_poison_delays_nobody(open_feed: OpenFeed) -> None:
+    """A message that cannot be processed now waits with those behind it; other patients' do not."""
+    gates: list[Gate] = []
+
+    def gate(server: Server, settings: Settings) -> Gate:
+        gates.append(Gate(server, settings))
+        return gates[0]
+
+    async with open_feed(gate) as feed:
+        gates[0].shut = "poison"
+        poison = await feed.receiver.receive(adt("poison", family="A"), "hl7v2", "test")
+        behind = await feed.receiver.receive(adt("behind", family="B"), "hl7v2", "test")
+        _, outcome = await feed.take(adt("other", patient="P2"))
+        assert outcome.status == "processed"
+        assert (await feed.inbox.get(behind.item.id)).status == "received"
+        gates[0].shut = ""
+        assert (await poison.outcome()).status == (await behind.outcome()).status == "processed"
+        assert (await feed.only("Patient", identifier=f"urn:oid:{OID}|P1"))["name"][0]["family"] == "B"
+        assert (await feed.inbox.get(poison.item.id)).attempts > 1
+
+
+async def leave(feed: Feed, raw: bytes, number: int, owner: str) -> Item:
+    """Store an input as a process does that is killed before it processes it."""
+    envelope = open_envelope("hl7v2", raw, "test")
+    item = Item(
+        id=f"left-{number}",
+        channel="test",
+        kind="hl7v2",
+        source=envelope.source,
+        sha256=digest(raw),
+        size=len(raw),
+        identity=envelope.identity,
+        control_id=envelope.control_id,
+        patients=envelope.patients,
+        order=time.time_ns() // 1000,
+        owner=owner,
+    )
+    return await feed.inbox.receive(item, raw)
 
 
 async def test_what_a_dead_process_left_is_taken_up_in_order(open_feed: OpenFeed) -> None:
-    async with open_feed() as dead:
-
-        async def never(*_: object, **__: object) -> None:
-            await asyncio.sleep(60)
-
-        dead.receiver._processing.process = never  # type: ignore
-        left = [
-            (await dead.receiver.receive(adt(str(n), family=f"NAME{n}"), "hl7v2", "test")).item
-            for n in range(3)
-        ]
-        # Killed: no stop, and the lease runs out.
-        for task in [*dead.receiver._background, *dead.receiver._running.values()]:
-            task.cancel()
-        owners = dead.inbox.database.collection("inbox.owners")
-        await owners.update_many({}, {"$set": {"until": datetime.fromtimestamp(0, UTC)}})
-        async with open_feed() as alive:
-            while await alive.inbox.waiting():
-                await asyncio.sleep(0.01)
-            found = await alive.only("Patient")
+    async with open_feed() as first:
+        dead = Owners(first.inbox.database, "dead")
+        await dead.register()
+        left = [await leave(first, adt(str(n), family=f"NAME{n}"), n, "dead") for n in range(3)]
+        await dead.release()
+        async with open_feed() as second:
+            outcomes = [(await second.take(adt(str(n), family=f"NAME{n}")))[1] for n in range(3)]
+            assert [outcome.status for outcome in outcomes] == ["processed"] * 3
+            found = await second.only("Patient")
             assert (found["name"][0]["family"], found["meta"]["versionId"]) == ("NAME2", "3")
-            items = [await alive.inbox.get(item.id) for item in left]
+            items = [await second.inbox.get(item.id) for item in left]
             assert [(item.status, item.attempts) for item in items] == [("processed", 2)] * 3
 
 
-async def test_processing_again_after_a_crash_has_no_second_effect(open_feed: OpenFeed) -> None:
+async def test_earlier_message_of_a_living_process_goes_first(open_feed: OpenFeed) -> None:
+    """The other process holds it; when that one dies, its message is taken up, and still goes first."""
+    async with open_feed() as one:
+        other = Owners(one.inbox.database, "other")
+        await other.register()
+        async with open_feed() as two:
+            await leave(two, adt("1", family="FIRST"), 1, "other")
+            second = await two.receiver.receive(adt("2", family="SECOND"), "hl7v2", "test")
+            _, outcome = await two.take(adt("3", patient="P2"))
+            assert outcome.status == "processed"
+            assert (await two.inbox.get(second.item.id)).status == "received"
+            await other.release()
+            async with open_feed():
+                assert (await second.outcome()).status == "processed"
+            found = await two.only("Patient", identifier=f"urn:oid:{OID}|P1")
+            assert (found["name"][0]["family"], found["meta"]["versionId"]) == ("SECOND", "2")
+
+
+async def test_processing_again_after_a_crash_has_no_second_effect(feed: Feed) -> None:
     """Killed between the commit of the effects and the item's status."""
-    async with open_feed() as feed:
-        item, outcome = await feed.take(mdm("1", "D1", b"%PDF one"))
-        types = ("Patient", "DocumentReference", "Binary", "Provenance")
-        before = [await feed.search(type) for type in types]
-        again = await feed.receiver._processing.process(item, await feed.inbox.raw(item), repeated=True)
-        assert [await feed.search(type) for type in types] == before
-        assert again.status == "processed"
-        assert set(again.resources) == set(outcome.resources)
-
-
-async def test_earlier_message_in_another_process_goes_first(open_feed: OpenFeed) -> None:
-    async with open_feed() as one, open_feed() as two:
-        await one.receiver._take_over()
-        gate = asyncio.Event()
-        process = one.receiver._processing.process
-
-        async def late(item, raw, *, repeated):  # type: ignore[no-untyped-def]
-            await gate.wait()
-            return await process(item, raw, repeated=repeated)
-
-        one.receiver._processing.process = late  # type: ignore[method-assign]
-        await one.receiver.receive(adt("1", family="FIRST"), "hl7v2", "test")
-        second = await two.receiver.receive(adt("2", family="SECOND"), "hl7v2", "test")
-        await asyncio.sleep(0.1)
-        assert (await two.inbox.get(second.item.id)).status == "received"
-        gate.set()
-        await second.outcome()
-        found = await two.only("Patient")
-        assert (found["name"][0]["family"], found["meta"]["versionId"]) == ("SECOND", "2")
+    item, outcome = await feed.take(mdm("1", "D1", b"%PDF one"))
+    types = ("Patient", "DocumentReference", "Binary", "Provenance")
+    before = [await feed.search(type) for type in types]
+    again = await Processing(feed.server, feed.settings).process(
+        item, await feed.inbox.raw(item), repeated=True
+    )
+    assert [await feed.search(type) for type in types] == before
+    assert again.status == "processed"
+    assert set(again.resources) == set(outcome.resources)
 
 
 async def test_full_backlog_makes_channels_wait(feed: Feed) -> None:
