@@ -40,7 +40,7 @@ _SPECIAL = {
 }
 
 _SWAPPED = frozenset({"http://hl7.org/fhir/SearchParameter/DocumentReference-relationship"})
-"""R4 has the definitions of the two parts the wrong way round: the reference for code, the code for target."""
+"""R4 has the definitions of the parts the wrong way round: the reference for code, the code for target."""
 
 
 @dataclass(frozen=True, slots=True)

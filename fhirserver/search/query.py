@@ -5,8 +5,8 @@ The index of a resource (what ``search`` writes and these conditions find) is
 
 * ``keys``: flat strings found by equality, ``<parameter>|...`` (tokens, references, uris);
 * ``sorted``: flat strings found by range (folded strings, bounds of dates, numbers), ``<parameter>|...``;
-* ``intervals``: ``(name, low, high)`` of dates, numbers, quantities by unit, pairs of composites and the texts
-  of tokens, for the exact check: they need no database index, because every Interval comes in an And with a
+* ``intervals``: ``(name, low, high)`` of dates, numbers, quantities by unit, composites, and the texts of
+  tokens, for the exact check: they need no database index, because every Interval comes in an And with a
   Range, Keys or KeyRange that narrows;
 * ``sort``: per parameter the lowest and the highest value, as sortable text.
 
