@@ -1,0 +1,60 @@
+"""What an input says, joined with what is stored."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from fhirserver.feeds.merge import equal, merge
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent", "cleared", "merged"),
+    [
+        ({"gender": "male"}, {"gender": "female"}, (), {"gender": "female"}),
+        ({"gender": "male"}, {}, (), {"gender": "male"}),
+        ({"gender": "male"}, {}, ("gender",), {}),
+        ({"gender": "male"}, {"gender": "female"}, ("gender",), {"gender": "female"}),
+        (
+            {"name": [{"family": "A"}, {"family": "B"}]},
+            {"name": [{"family": "C"}]},
+            (),
+            {"name": [{"family": "C"}]},
+        ),
+        ({"id": "1"}, {"id": "2"}, (), {"id": "1"}),
+        (
+            {"identifier": [{"system": "a", "value": "1"}, {"system": "b", "value": "1"}]},
+            {"identifier": [{"system": "c", "value": "1"}, {"system": "a", "value": "1", "use": "old"}]},
+            (),
+            {
+                "identifier": [
+                    {"system": "a", "value": "1", "use": "old"},
+                    {"system": "b", "value": "1"},
+                    {"system": "c", "value": "1"},
+                ]
+            },
+        ),
+        (
+            {"extension": [{"url": "a", "valueCode": "1"}, {"url": "b"}]},
+            {"extension": [{"url": "a", "valueCode": "2"}, {"url": "a", "valueCode": "3"}]},
+            (),
+            {"extension": [{"url": "b"}, {"url": "a", "valueCode": "2"}, {"url": "a", "valueCode": "3"}]},
+        ),
+        (
+            {"meta": {"versionId": "3", "profile": ["p"]}},
+            {"meta": {"profile": ["q"], "tag": [{"code": "t"}]}},
+            (),
+            {"meta": {"versionId": "3", "profile": ["p"], "tag": [{"code": "t"}]}},
+        ),
+        # A Composition has one identifier, not a list of them.
+        ({"identifier": {"value": "1"}}, {"identifier": {"value": "2"}}, (), {"identifier": {"value": "2"}}),
+    ],
+)
+def test_merge(stored: Any, sent: Any, cleared: tuple[str, ...], merged: Any) -> None:
+    assert merge(stored, sent, cleared) == merged
+    assert equal(merge(merged, sent, cleared), merged), "to say it again changes nothing"
+
+
+def test_equal_looks_at_digits_not_at_order() -> None:
+    assert equal({"a": 1, "b": [2]}, {"b": [2], "a": 1})
+    assert not equal({"a": Decimal("1.0")}, {"a": Decimal("1.00")})
