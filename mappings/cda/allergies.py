@@ -72,7 +72,11 @@ _NONE_OF_CATEGORY = {
     None: "no-known-allergies",
 }
 _SAYS_NONE = re.compile(
-    r"\s*(aucun|absence|pas d|n[ée]ant|non\b|sans\b|ras\b|no known|none\b|nil\b|-\s*$)", re.I
+    r"""^\s*(aucun|absence|n[ée]ant|ras\b|none\b|nil\b|non\W*$|-+\s*$)
+    | \b(pas\ d|aucune?\ |absence\ d|sans\ |ni\ )\W?e?\ ?(allergi|intol[ée]ran|hypersensib|ant[ée]c[ée]dent)
+    | \bnon\ (allergi|connu|rapport|signal|identifi|retrouv)
+    | \bno\ known\b""",
+    re.IGNORECASE | re.VERBOSE,
 )
 
 _CLINICAL_STATUS = {
@@ -151,7 +155,7 @@ def _observation_to_allergy(node: Node, context: Context) -> Element | None:
     said = context.text(node.find("text")), (manifestation or {}).get("text", "")
     shown = _displays(manifestation)
     if not agent:
-        if any(_SAYS_NONE.match(text) for text in (*said, *shown) if text):
+        if any(_SAYS_NONE.search(text) for text in (*said, *shown) if text):
             context.warn(
                 node, "Says in words that there is none, under the code of an allergy: nothing is asserted"
             )

@@ -39,6 +39,10 @@ def parse(raw: bytes, *, limit: int = MAX_BYTES, undeclared_prefixes: bool = Fal
     except etree.XMLSyntaxError as error:
         if b"<!ENTITY" in raw or b"<!DOCTYPE" in raw:
             raise Unreadable("The XML has a document type declaration, which is refused") from None
+        if "XML_PARSE_HUGE" in error.msg:
+            raise Unreadable(
+                "The XML has a text of more than 10 million bytes or is nested too deep"
+            ) from None
         raise Unreadable(f"The document is not well-formed XML: {error.msg}") from None
     except ValueError:
         raise Unreadable("The document is not XML") from None
