@@ -11,6 +11,7 @@ from fhirserver.interactions.capabilities import capabilities
 from fhirserver.interactions.create import create
 from fhirserver.interactions.delete import conditional_delete, delete
 from fhirserver.interactions.history import history
+from fhirserver.interactions.patch import conditional_patch, patch
 from fhirserver.interactions.read import read, vread
 from fhirserver.interactions.search import search
 from fhirserver.interactions.update import conditional_update, update
@@ -28,9 +29,11 @@ ROUTES: dict[tuple[str, str], tuple[str, Interaction]] = {
     ("POST", "{type}/_search"): ("search-type", search),
     ("POST", "{type}"): ("create", create),
     ("PUT", "{type}"): ("update", conditional_update),
+    ("PATCH", "{type}"): ("patch", conditional_patch),
     ("DELETE", "{type}"): ("delete", conditional_delete),
     ("GET", "{type}/{id}"): ("read", read),
     ("PUT", "{type}/{id}"): ("update", update),
+    ("PATCH", "{type}/{id}"): ("patch", patch),
     ("DELETE", "{type}/{id}"): ("delete", delete),
     ("GET", "{type}/{id}/_history"): ("history-instance", history),
     ("GET", "{type}/{id}/_history/{vid}"): ("vread", vread),

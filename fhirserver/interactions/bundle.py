@@ -67,7 +67,7 @@ def _entry(position: int, entry: Any, preference: str, server: "Server") -> Entr
     if not isinstance(url, str):
         raise BadRequest("An entry's request has no url", expression=f"{path}.request.url")
     resource, full_url = entry.get("resource"), entry.get("fullUrl", "")
-    if method in ("POST", "PUT") and not isinstance(resource, dict):
+    if method in ("POST", "PUT", "PATCH") and not isinstance(resource, dict):
         raise BadRequest(f"A {method} entry has no resource", expression=f"{path}.resource")
     if not isinstance(full_url, str):
         raise BadRequest("A fullUrl is not a string", expression=f"{path}.fullUrl")

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from fhirserver.errors import MultipleMatches
 from fhirserver.interactions import prepare
-from fhirserver.interactions.criteria import matches
+from fhirserver.interactions.criteria import single_match
 from fhirserver.interactions.respond import respond, save
 from fhirserver.request import Request, Result
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 
 async def create(request: Request, server: "Server") -> Result:
     """Store the body under a new id; with If-None-Exist, only when nothing matches."""
-    resource = prepare.read_body(request, server)
-    prepare.check(resource, request, server)
+    resource = prepare.accept(prepare.read_body(request, server), request, server)
     if not request.id:
         request.id = prepare.new_id()  # once: a repetition after a conflict is the same creation
     condition = request.headers.get("if-none-exist", "")
@@ -23,11 +21,9 @@ async def create(request: Request, server: "Server") -> Result:
     async def attempt() -> Result:
         unit = server.unit(request)
         if condition:
-            found = await matches(request.type, condition, server, unit)
-            if len(found) > 1:
-                raise MultipleMatches(f"If-None-Exist matches {len(found)} resources of type {request.type}")
-            if found:
-                return await respond(200, found[0], request, server)
+            existing = await single_match(request.type, condition, server, unit)
+            if existing:
+                return await respond(200, existing, request, server)
         stored = await prepare.version(resource, request, None, server)
         unit.put(stored, None)
         await save(unit, request)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
-from fhirserver.errors import PreconditionFailed
+from fhirserver.errors import MultipleMatches, PreconditionFailed
 from fhirserver.interactions.unit import Unit
 from fhirserver.search.query import Everything
 from fhirserver.storage.documents import Stored
@@ -24,8 +24,22 @@ def encode(pairs: Iterable[tuple[str, str]]) -> str:
     return urlencode(list(pairs))
 
 
-async def matches(type: str, criteria: str, server: "Server", unit: Unit) -> list[Stored]:
-    """Two resources at most that match; the unit's commit fails when another acts on the same criteria.
+async def single_match(type: str, criteria: str, server: "Server", unit: Unit) -> Stored | None:
+    """The one resource that matches, None when there is none.
+
+    Raises:
+        MultipleMatches: several match.
+        PreconditionFailed, UnknownParameter: see ``matches``.
+    """
+    found = await matches(type, criteria, server, unit)
+    if len(found) > 1:
+        raise MultipleMatches(f"The criteria match several resources of type {type}")
+    return found[0] if found else None
+
+
+async def matches(type: str, criteria: str, server: "Server", unit: Unit, limit: int = 2) -> list[Stored]:
+    """At most ``limit`` resources that match, newest first; the unit's commit fails when another request acts
+    on the same criteria meanwhile.
 
     Raises:
         PreconditionFailed: the criteria are empty (they would match everything).
@@ -41,5 +55,5 @@ async def matches(type: str, criteria: str, server: "Server", unit: Unit) -> lis
     query = server.compile(type, pairs)
     if isinstance(query.condition, Everything):
         raise PreconditionFailed(f"The criteria select every {type}")
-    page = await server.repository.search(query, None, 2)
+    page = await server.repository.search(query, None, limit)
     return page.resources

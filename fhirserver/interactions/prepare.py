@@ -49,8 +49,8 @@ def read_body(request: Request, server: "Server") -> Resource:
     raise UnsupportedMediaType(f"{got} is not read here; use one of {known}")
 
 
-def check(resource: Resource, request: Request, server: "Server") -> None:
-    """Refuse what is not a valid resource of the URL's type.
+def accept(resource: Resource, request: Request, server: "Server") -> Resource:
+    """The resource as it is going to be stored: valid, of the URL's type.
 
     Raises:
         BadRequest: another type than the URL's.
@@ -65,6 +65,7 @@ def check(resource: Resource, request: Request, server: "Server") -> None:
     errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
     if errors:
         raise Invalid("The resource is not valid", issues=issues)
+    return resource
 
 
 def new_id() -> str:

@@ -11,13 +11,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fhirserver.errors import BadRequest, FHIRError, Issue, MultipleMatches, PreconditionFailed
+from fhirserver.errors import BadRequest, FHIRError, Issue, NotFound, PreconditionFailed
 from fhirserver.interactions import links, prepare
-from fhirserver.interactions.criteria import encode, matches
+from fhirserver.interactions.criteria import encode, single_match
 from fhirserver.interactions.respond import respond
 from fhirserver.interactions.unit import Unit
 from fhirserver.request import Request, Result
-from fhirserver.storage.documents import Stored
 
 if TYPE_CHECKING:
     from fhirserver.server import Server
@@ -98,7 +97,8 @@ def _inside(issue: Issue, entry: Entry) -> Issue:
     if issue.expression.startswith("Bundle.entry["):
         return issue
     type, dot, rest = issue.expression.partition(".")
-    path = f"{entry.path}.resource{dot}{rest}" if type and type == entry.request.type else entry.path
+    held = (entry.request.resource or {}).get("resourceType", "")
+    path = f"{entry.path}.resource{dot}{rest}" if type and type == held else entry.path
     return replace(issue, expression=path)
 
 
@@ -109,12 +109,18 @@ async def _identify(entry: Entry, unit: Unit, server: "Server") -> None:
         condition = request.headers.get("if-none-exist", "")
         request.headers = {k: v for k, v in request.headers.items() if k != "if-none-exist"}
         request.id = prepare.new_id()
-        if condition and not entry.same and (found := await _match(request, condition, unit, server)):
+        if (
+            condition
+            and not entry.same
+            and (found := await single_match(request.type, condition, server, unit))
+        ):
             request.id = found.id
             entry.result = await respond(200, found, request, server)
-    elif request.method in ("PUT", "DELETE") and not request.id:
-        existing = await _match(request, encode(request.query), unit, server)
-        own = (request.resource or {}).get("id", "")
+    elif request.method in ("PUT", "PATCH", "DELETE") and not request.id:
+        existing = await single_match(request.type, encode(request.query), server, unit)
+        if existing is None and request.method == "PATCH":
+            raise NotFound(f"The criteria match no {request.type}")
+        own = request.resource.get("id", "") if request.resource and request.method == "PUT" else ""
         if existing and own and own != existing.id:
             raise BadRequest(
                 f"The body's id {own} is not that of the match, {existing.id}",
@@ -125,15 +131,8 @@ async def _identify(entry: Entry, unit: Unit, server: "Server") -> None:
             return
         request.id = existing.id if existing else own or prepare.new_id()
         request.path, request.query = f"{request.type}/{request.id}", ()
-        if request.resource is not None:
+        if request.resource is not None and request.method == "PUT":
             request.resource = {**request.resource, "id": request.id}
-
-
-async def _match(request: Request, condition: str, unit: Unit, server: "Server") -> Stored | None:
-    found = await matches(request.type, condition, server, unit)
-    if len(found) > 1:
-        raise MultipleMatches(f"The criteria match several resources of type {request.type}")
-    return found[0] if found else None
 
 
 def _find_same_creates(entries: list[Entry]) -> None:
@@ -168,10 +167,9 @@ async def _link(entry: Entry, targets: dict[str, str], unit: Unit, server: "Serv
     found = {}
     for text, expression in criteria.items():
         type, _, condition = text.partition("?")
-        probe = Request("GET", type, unit=unit, type=type)
         try:
             server.check_type(type)
-            existing = await _match(probe, condition, unit, server)
+            existing = await single_match(type, condition, server, unit)
             if existing is None:
                 raise PreconditionFailed(f"The conditional reference matches no {type}")
         except FHIRError as error:

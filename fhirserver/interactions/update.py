@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from fhirserver.errors import BadRequest, MultipleMatches, PreconditionFailed
+from fhirserver.errors import BadRequest, PreconditionFailed
 from fhirserver.interactions import prepare
-from fhirserver.interactions.criteria import encode, matches
+from fhirserver.interactions.criteria import encode, single_match
 from fhirserver.interactions.respond import respond, save
 from fhirserver.interactions.unit import Unit
 from fhirserver.model.json import Resource
@@ -21,8 +21,7 @@ async def update(request: Request, server: "Server") -> Result:
     A body equal to the current version changes nothing: no new version.
     """
     prepare.check_id(request.id)
-    resource = prepare.read_body(request, server)
-    prepare.check(resource, request, server)
+    resource = prepare.accept(prepare.read_body(request, server), request, server)
     if "id" not in resource:
         raise BadRequest("The body has no id; it must be the URL's", expression=f"{request.type}.id")
     if resource["id"] != request.id:
@@ -33,7 +32,7 @@ async def update(request: Request, server: "Server") -> Result:
     async def attempt() -> Result:
         previous = await server.repository.find(request.type, request.id)
         check_match(request, previous)
-        return await _store(resource, previous, server.unit(request), request, server)
+        return await store(resource, previous, server.unit(request), request, server)
 
     return await server.repeat(attempt, request)
 
@@ -41,15 +40,11 @@ async def update(request: Request, server: "Server") -> Result:
 async def conditional_update(request: Request, server: "Server") -> Result:
     """No match: create (under the body's id when it has one); one: update it; several: 412."""
     criteria = encode(request.query)
-    resource = prepare.read_body(request, server)
-    prepare.check(resource, request, server)
+    resource = prepare.accept(prepare.read_body(request, server), request, server)
 
     async def attempt() -> Result:
         unit = server.unit(request)
-        found = await matches(request.type, criteria, server, unit)
-        if len(found) > 1:
-            raise MultipleMatches(f"The criteria match {len(found)} resources of type {request.type}")
-        previous = found[0] if found else None
+        previous = await single_match(request.type, criteria, server, unit)
         own = resource.get("id", "")
         if previous and own and own != previous.id:
             raise BadRequest(
@@ -60,7 +55,7 @@ async def conditional_update(request: Request, server: "Server") -> Result:
             previous = await server.repository.find(request.type, own)
         request.id = previous.id if previous else own or request.id or prepare.new_id()
         check_match(request, previous)
-        return await _store(resource, previous, unit, request, server)
+        return await store(resource, previous, unit, request, server)
 
     return await server.repeat(attempt, request)
 
@@ -85,9 +80,10 @@ def check_match(request: Request, previous: Stored | None) -> None:
         raise PreconditionFailed(f"{request.type}/{request.id} exists and If-None-Match is *")
 
 
-async def _store(
+async def store(
     resource: Resource, previous: Stored | None, unit: Unit, request: Request, server: "Server"
 ) -> Result:
+    """Store an accepted resource as the next version; equal to the current one, it changes nothing."""
     if previous and prepare.same(resource, previous):
         return await respond(200, previous, request, server)
     stored = await prepare.version(resource, request, previous, server)
