@@ -13,7 +13,7 @@ from mappings.cda.patient import (
     record_target,
 )
 from mappings.core.bundle import full_url, mention, post, prune, transaction
-from mappings.core.identity import is_ins
+from mappings.core.identity import ins_values, is_ins
 from mappings.core.result import Element, Held, Issue, Mapped, Unreadable
 from mappings.core.source import Source
 from mappings.xds.datatypes import cx_to_identifier, source_patient_info, unique_id_to_identifier
@@ -192,9 +192,11 @@ def _described_by_cda(
     if document.unique_identifier != _master(entry):
         text = f"The CDA document of {where} has another id than the entry's uniqueId"
         raise Held(text, Issue("error", "business-rule", text, where))
-    ours = building.patient["identifier"][0]
-    numbers = [i["value"] for i in document.patient_identifiers if i["system"] == ours["system"]]
-    if is_ins(ours) and numbers and ours["value"] not in numbers:
+    ours, theirs = building.patient["identifier"][0], document.patient_identifiers
+    numbers = {i["value"] for i in theirs if i["system"] == ours["system"]}
+    if is_ins(ours):
+        numbers |= ins_values(theirs)
+    if numbers and ours["value"] not in numbers:
         text = f"The CDA document of {where} is about another patient than the submission"
         raise Held(text, Issue("error", "business-rule", text, where))
     context = Context(

@@ -315,6 +315,14 @@ def test_refusal_names_the_entry() -> None:
             "another patient",
         ),
         (
+            with_note(
+                files("two-documents")[NOTE]
+                .replace(INS.encode(), b"223037505603429")
+                .replace(b'"1.2.250.1.213.1.4.10"', b'"1.2.250.1.213.1.4.8"')
+            ),
+            "another patient",
+        ),
+        (
             with_note(files("two-documents")[NOTE].replace(b'"1.2.250.1.999.35.2.2.2"', b'"1.2.3"')),
             "another id than the entry's",
         ),
