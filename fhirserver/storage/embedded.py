@@ -22,6 +22,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 URI = "mongodb://127.0.0.1:{port}/?replicaSet=secantus"
 RUNNING = "engine.running"
+"""File that says who runs here: the pid of the server, the pid of the engine, the engine's port."""
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 
 log = structlog.get_logger()
@@ -58,11 +59,15 @@ class EmbeddedEngine:
 
     @classmethod
     def running(cls, data_dir: Path) -> str:
-        """The URI of the engine that a server already runs on this directory, "" when there is none."""
+        """The URI of the engine that a server runs on this directory, "" when there is none.
+
+        An engine whose server was killed is on its way out and does not count.
+        """
         try:
-            pid, port = (int(part) for part in (data_dir / RUNNING).read_text().split())
+            server, _, port = (int(part) for part in (data_dir / RUNNING).read_text().split())
+            os.kill(server, 0)
             with socket.create_connection(("127.0.0.1", port), 1):
-                os.kill(pid, 0)
+                pass
         except (OSError, ValueError):
             return ""
         return URI.format(port=port)
@@ -102,7 +107,7 @@ class EmbeddedEngine:
                     start_new_session=True,
                 )
             if self._await_listening(log_path, offset, deadline):
-                (self.data_dir / RUNNING).write_text(f"{self.pid} {self.port}\n")
+                (self.data_dir / RUNNING).write_text(f"{os.getpid()} {self.pid} {self.port}\n")
                 log.info(
                     "embedded engine started", port=self.port, pid=self.pid, directory=str(self.data_dir)
                 )

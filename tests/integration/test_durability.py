@@ -69,7 +69,7 @@ class Killable:
         os.kill(self.engine_pid(), signal.SIGKILL)
 
     def engine_pid(self) -> int:
-        return int((self.directory / "engine.running").read_text().split()[0])
+        return int((self.directory / "engine.running").read_text().split()[1])
 
     def stop(self) -> None:
         assert self.process
