@@ -124,9 +124,9 @@ _STATUS_CODE, _CERTAINTY_CODE, _CRITICALITY_CODE, _SEVERITY_CODE = "33999-4", "6
 
 def allergies(
     document: ClinicalDocument, patient: str, identities: Identities, context: Context
-) -> dict[Node, Element]:
-    """The allergy entries of a document (PUT), by the statement they come from."""
-    entries = {}
+) -> list[Element]:
+    """The allergy entries of a document (PUT)."""
+    entries = []
     for node in statements(document, "observation", TEMPLATES, context):
         identifiers = identities.identify("allergy", node)
         if allergy := _observation_to_allergy(node, context):
@@ -135,7 +135,7 @@ def allergies(
                 | {"patient": {"reference": patient}}
             )
             url = full_url("AllergyIntolerance", identifiers[0]["value"])
-            entries[node] = put(url, resource, identifiers[0])
+            entries.append(put(url, resource, identifiers[0]))
     return entries
 
 

@@ -40,6 +40,7 @@ def statements(
     for node in document.root.iter(tag):
         if not has_template(node, templates):
             continue
+        context.read.add(node)
         if (mood := _other_mood(node)) is not None:
             context.inform(node, f"Not mapped: its mood is {mood}, so it did not happen", "not-supported")
         elif not _is_about_patient(node):
@@ -91,19 +92,19 @@ class Identities:
         return identifiers
 
 
-def report_unmapped(document: ClinicalDocument, mapped: set[Node], context: Context) -> list[str]:
-    """Say, by template and with counts, which top-level entries gave nothing; return the same as names."""
-    unmapped: Counter[str] = Counter()
+def report_unread(document: ClinicalDocument, context: Context) -> list[str]:
+    """Say, by template and with counts, which top-level entries nobody read; return the same as names."""
+    unread: Counter[str] = Counter()
     first: dict[str, Node] = {}
     for entry in document.root.iter("entry"):
         for node in entry:
-            if local_name(node) in _STATEMENTS and not mapped.intersection(node.iter()):
+            if local_name(node) in _STATEMENTS and context.read.isdisjoint(node.iter()):
                 name = f"{local_name(node)} {_template(node)}"
-                unmapped[name] += 1
+                unread[name] += 1
                 first.setdefault(name, node)
-    for name, count in sorted(unmapped.items()):
+    for name, count in sorted(unread.items()):
         context.inform(first[name], f"Not mapped: {count} x {name}", "not-supported")
-    return [f"{name} ({count})" for name, count in sorted(unmapped.items())]
+    return [f"{name} ({count})" for name, count in sorted(unread.items())]
 
 
 def _template(node: Node) -> str:

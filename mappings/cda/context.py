@@ -13,12 +13,16 @@ from mappings.core.source import Source
 
 @dataclass(slots=True)
 class Context:
-    """The source's settings, the narrative texts by ID, and where remarks and mentioned resources go."""
+    """The source's settings, the narrative texts by ID, and where remarks and mentioned resources go.
+
+    ``read`` are the statements of the body that a mapping has looked at, whatever came of it.
+    """
 
     source: Source
     narrative: Mapping[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     mentioned: list[Element] = field(default_factory=list)
+    read: set[Node] = field(default_factory=set)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -41,10 +41,10 @@ _NOTHING_SEEN = {"", "-", "ras", "néant", "aucune", "aucun", "non"}
 
 def immunizations(
     document: ClinicalDocument, patient: str, identities: Identities, context: Context
-) -> tuple[dict[Node, Element], list[Element]]:
-    """The vaccination entries (PUT) by the statement they come from, and those of the reactions to them."""
+) -> list[Element]:
+    """The vaccination entries of a document (PUT), then those of the reactions to them."""
     birth = ts_to_date(document.root.find("recordTarget/patientRole/patient/birthTime"), context)
-    entries: dict[Node, Element] = {}
+    entries: list[Element] = []
     reactions: list[Element] = []
     for node in statements(document, "substanceAdministration", TEMPLATES, context):
         identifiers = identities.identify("immunization", node)
@@ -66,8 +66,8 @@ def immunizations(
                 ],
             }
         )
-        entries[node] = put(full_url("Immunization", identifiers[0]["value"]), resource, identifiers[0])
-    return entries, reactions
+        entries.append(put(full_url("Immunization", identifiers[0]["value"]), resource, identifiers[0]))
+    return entries + reactions
 
 
 def _administration_to_immunization(node: Node, birth: str | None, context: Context) -> Element | None:

@@ -1,7 +1,7 @@
 """A CDA document -> the transaction Bundle of what it asserts."""
 
 from mappings.cda import allergies, immunizations
-from mappings.cda.body import Identities, report_unmapped
+from mappings.cda.body import Identities, report_unread
 from mappings.cda.context import Context, referenced
 from mappings.cda.document import ClinicalDocument, read
 from mappings.cda.document_reference import document_to_reference
@@ -49,7 +49,7 @@ def to_bundle(raw: bytes, source: Source) -> Mapped:
         context.warn(document.root, "A later version that names no document it replaces", "incomplete")
     master = document.unique_identifier
     document_url = full_url("DocumentReference", master["system"], master["value"])
-    clinical, unmapped = _clinical(document, patient_url, identifier, context)
+    clinical, unread = _clinical(document, patient_url, identifier, context)
     targets = [document_url, *(entry["fullUrl"] for entry in clinical)]
     signed = {**patient, "reference": patient_url}
     provenance = document_to_provenance(document, targets, document_url, signed, context)
@@ -62,7 +62,7 @@ def to_bundle(raw: bytes, source: Source) -> Mapped:
     return Mapped(
         bundle=transaction(entries),
         issues=list(dict.fromkeys(context.issues)),
-        unread=[*_unread_header(document), *unmapped],
+        unread=[*_unread_header(document), *unread],
         cleared=cleared(clinical),
         patient=f"{identifier['system']}|{identifier['value']}",
     )
@@ -101,12 +101,13 @@ def cleared(entries: list[Element]) -> dict[str, set[str]]:
 def _clinical(
     document: ClinicalDocument, patient_url: str, identifier: Element | None, context: Context
 ) -> tuple[list[Element], list[str]]:
-    """The clinical entries, and the names of the entries that gave none."""
+    """The clinical entries, and the names of those that nobody read."""
     identities = Identities(document, identifier)
-    by_allergy = allergies.allergies(document, patient_url, identities, context)
-    by_vaccination, reactions = immunizations.immunizations(document, patient_url, identities, context)
-    unmapped = report_unmapped(document, {*by_allergy, *by_vaccination}, context)
-    return [*by_allergy.values(), *by_vaccination.values(), *reactions], unmapped
+    entries = [
+        *allergies.allergies(document, patient_url, identities, context),
+        *immunizations.immunizations(document, patient_url, identities, context),
+    ]
+    return entries, report_unread(document, context)
 
 
 def _identity(document: ClinicalDocument) -> Element | None:

@@ -168,8 +168,7 @@ def _contacts(person: Node, context: Context) -> list[Element]:
         _contact(guardian, "guardianPerson/name", [_role("GUARD")], context)
         for guardian in person.findall("guardian")
     ]
-    document = person.getparent().getparent().getparent()  # type: ignore[union-attr]
-    assert document is not None  # patient is in patientRole in recordTarget in ClinicalDocument
+    document = next(person.iterancestors("ClinicalDocument"))
     for related in document.findall("informant/relatedEntity"):
         relation = cd_to_codeable_concept(related.find("code"), context)
         roles = [_role(related.get("classCode") or ""), relation]
