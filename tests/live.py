@@ -36,7 +36,13 @@ def free_port() -> int:
 def serve(settings: Settings) -> Iterator[Live]:
     """Serve until the block ends; the stop is a graceful one."""
     config = uvicorn.Config(
-        build(settings), host="127.0.0.1", port=settings.http_port, log_level="error", lifespan="on", ws="none"
+        build(settings),
+        host="127.0.0.1",
+        port=settings.http_port,
+        log_level="error",
+        lifespan="on",
+        ws="none",
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)

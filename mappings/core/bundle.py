@@ -65,7 +65,11 @@ def mention(url: str, resource: Element, identifier: Element) -> Element:
 
 def post(url: str, resource: Element) -> Element:
     """Entry: always a new resource."""
-    return {"fullUrl": url, "resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}}
+    return {
+        "fullUrl": url,
+        "resource": resource,
+        "request": {"method": "POST", "url": resource["resourceType"]},
+    }
 
 
 def transaction(entries: list[Element]) -> Element:
