@@ -129,7 +129,8 @@ class Inbox:
         """Store an input durably; give the item that stands for it.
 
         That is the item itself; with ``reused`` when its identity has come before with other bytes; an item
-        ``duplicate`` when it repeats one; or, opened again, the held or failed item that it repeats.
+        ``duplicate`` when it repeats one; or the held or failed item that it repeats, opened again unless
+        the input is refused again.
 
         Raises:
             Unavailable: the database does not take it now: it must not be acknowledged.
@@ -160,8 +161,9 @@ class Inbox:
             again = await self.open_again(first, item.owner)
             if again is not None:
                 return again
-        outcome = first.outcome if item.status == "received" else item.outcome
-        repeated = replace(item, first=first.id, outcome=replace(outcome, status="duplicate"), owner="")
+        if item.status == first.status == "failed":  # refused at first sight, again
+            return first
+        repeated = replace(item, first=first.id, outcome=replace(first.outcome, status="duplicate"), owner="")
         await self._insert(repeated, {})
         return repeated
 
