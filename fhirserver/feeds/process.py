@@ -44,6 +44,8 @@ class Processing:
             outcome = _outcome("held", [*issues, *error.issues])
         except MappingError as error:
             outcome = _outcome("failed", [*issues, *error.issues])
+        except VersionConflict:
+            raise Unavailable("Others keep changing the same resources") from None
         except Unavailable:
             raise
         except FHIRError as error:

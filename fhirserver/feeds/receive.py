@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from fhirserver import metrics
-from fhirserver.errors import Unavailable
+from fhirserver.errors import Unavailable, VersionConflict
 from fhirserver.feeds import acknowledgement
 from fhirserver.feeds.envelope import Envelope, open_envelope
 from fhirserver.feeds.ordering import Backlog, Turn, Turns
@@ -52,9 +52,9 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HL7v2 message over a channel with one answer per message: its item and its acknowledgement."""
+    """The one answer to an HL7v2 message; without ``item`` it could not be stored."""
 
-    item: Item
+    item: Item | None
     code: str
     acknowledgement: bytes
 
@@ -129,17 +129,41 @@ class Receiver:
     async def receive_hl7v2(self, raw: bytes, channel: str) -> list[Answer]:
         """Receive the messages of a file or request, wait for each and give its one acknowledgement."""
         batch = hl7v2.split(raw)
-        receipts = [
-            await self.receive(message, "hl7v2", channel, issues=batch.issues)
-            for message in (batch.messages or [raw])
-        ]
-        answers = []
-        for receipt in receipts:
-            outcome = await receipt.outcome()
-            code = receipt.envelope.refusal or acknowledgement.OF_STATUS[outcome.status]
-            answer = acknowledgement.final(receipt.envelope, outcome, self.settings)
-            answers.append(Answer(receipt.item, code, answer))
-        return answers
+        issues = batch.issues if batch.messages else []
+        receipts: list[Receipt | Envelope] = []
+        for message in batch.messages or [raw]:
+            envelope = open_envelope("hl7v2", message, channel)
+            try:
+                receipt = await self.receive(message, "hl7v2", channel, issues=issues, envelope=envelope)
+            except Unavailable:
+                receipts.append(envelope)
+            else:
+                receipts.append(receipt)
+        return [await self._final(receipt) for receipt in receipts]
+
+    async def replay(self, id: str) -> None:
+        """Have a held or failed item processed again: what it lacked may have come since.
+
+        Raises:
+            NotFound, VersionConflict (it is neither held nor failed), Unavailable.
+        """
+        item = await self.inbox.get(id)
+        opened = await self.inbox.open_again(item, self._owners.name)
+        if opened is None:
+            raise VersionConflict(
+                f"The item is {item.status}: only what is held or failed is processed again"
+            )
+        log.info("replayed", id=id, kind=item.kind)
+        self._start(opened, self._turns.queue(opened.patients), None)
+
+    async def _final(self, receipt: Receipt | Envelope) -> Answer:
+        if isinstance(receipt, Envelope):
+            answer = acknowledgement.build(receipt, "AR", [acknowledgement.BUSY], self.settings)
+            return Answer(None, "AR", answer)
+        outcome = await receipt.outcome()
+        code = receipt.envelope.refusal or acknowledgement.OF_STATUS[outcome.status]
+        answer = acknowledgement.final(receipt.envelope, outcome, self.settings)
+        return Answer(receipt.item, code, answer)
 
     async def _store(
         self, raw: bytes, envelope: Envelope, channel: str, content_type: str, issues: Sequence[Issue]

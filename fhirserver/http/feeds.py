@@ -7,8 +7,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fhirserver.errors import BadRequest, FHIRError, Issue, UnknownParameter, UnsupportedMediaType
-from fhirserver.http.fhir import headers_of, read_body
+from fhirserver.errors import (
+    BadRequest,
+    FHIRError,
+    Issue,
+    UnknownParameter,
+    UnsupportedMediaType,
+    VersionConflict,
+)
+from fhirserver.http.bodies import headers_of, read
 from fhirserver.model import json, outcome
 from fhirserver.settings import Settings
 from fhirserver.storage.inbox import STATUSES, Filters, Inbox, Item
@@ -47,6 +54,8 @@ def feed_routes(receiver: "Receiver", inbox: Inbox, settings: Settings) -> list[
         Route("/inbox", _answered(feeds.items), methods=["GET"]),
         Route("/inbox/{id}", _answered(feeds.item), methods=["GET"]),
         Route("/inbox/{id}/raw", _answered(feeds.raw), methods=["GET"]),
+        Route("/inbox/{id}/replay", _answered(feeds.replay), methods=["POST"]),
+        Route("/inbox/{id}/cancel", _answered(feeds.cancel), methods=["POST"]),
     ]
 
 
@@ -61,8 +70,9 @@ class _Feeds:
         body = await self._body(request, "hl7v2")
         await self._receiver.room()
         answers = await self._receiver.receive_hl7v2(body, CHANNEL)
-        status = max((ACKNOWLEDGED[answer.code] for answer in answers), default=400)
-        headers = {"Location": f"/inbox/{answers[0].item.id}"}
+        status = max(ACKNOWLEDGED[answer.code] if answer.item else 503 for answer in answers)
+        first = answers[0].item
+        headers = {"Location": f"/inbox/{first.id}"} if first else {}
         return Response(b"".join(a.acknowledgement for a in answers), status, headers, HL7V2)
 
     async def cda(self, request: Request) -> Response:
@@ -97,6 +107,20 @@ class _Feeds:
         }
         return Response(await self._inbox.raw(item), 200, headers, "application/octet-stream")
 
+    async def replay(self, request: Request) -> Response:
+        """Process a held or failed item again; 202, what becomes of it is seen at the item."""
+        id = request.path_params["id"]
+        await self._receiver.replay(id)
+        return Response(status_code=202, headers={"Location": f"/inbox/{id}"})
+
+    async def cancel(self, request: Request) -> Response:
+        """Decide against a held or failed item: it stays, and waits for nobody any more."""
+        item = await self._inbox.get(request.path_params["id"])
+        cancelled = await self._inbox.cancel(item)
+        if cancelled is None:
+            raise VersionConflict(f"The item is {item.status}: only what is held or failed is cancelled")
+        return _json(_shown(cancelled))
+
     async def _document(self, request: Request, kind: str) -> Response:
         body = await self._body(request, kind)
         await self._receiver.room()
@@ -119,9 +143,7 @@ class _Feeds:
             raise UnsupportedMediaType(
                 f"Content-Type {content_type[:80] or '(none)'} is not taken here; {', '.join(known)} are"
             )
-        body = await read_body(
-            request.scope, request.receive, headers_of(request.scope), self._settings.max_body
-        )
+        body = await read(request.receive, headers_of(request.scope), self._settings.max_body)
         if not body.strip():
             raise BadRequest("The body is empty")
         return body

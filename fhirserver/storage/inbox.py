@@ -23,8 +23,8 @@ from fhirserver.storage.sequence import Sequence as Numbers
 
 Document = dict[str, Any]
 
-STATUSES = ("received", "processed", "warnings", "held", "failed", "duplicate")
-"""``warnings``: processed, and there is something to look at."""
+STATUSES = ("received", "processed", "warnings", "held", "failed", "duplicate", "cancelled")
+"""``warnings``: processed, and there is something to look at; ``cancelled``: a person decided against it."""
 OPEN_AGAIN = ("held", "failed")
 
 INLINE = 1024 * 1024
@@ -169,15 +169,24 @@ class Inbox:
 
     async def open_again(self, item: Item, owner: str) -> Item | None:
         """Make a held or failed item wait for ``owner`` to process it; None when its status has changed."""
-        update = {"$set": {"status": "received", "owner": owner}}
+        return await self._change(item, "received", owner)
+
+    async def cancel(self, item: Item) -> Item | None:
+        """Decide against a held or failed item; None when its status has changed."""
+        return await self._change(item, "cancelled", "")
+
+    async def _change(self, item: Item, status: str, owner: str) -> Item | None:
+        if item.status not in OPEN_AGAIN:
+            return None
+        values = {"status": status, **({"owner": owner} if owner else {})}
         try:
-            done = await self._items.update_one({"_id": item.id, "status": item.status}, update)
+            done = await self._items.update_one({"_id": item.id, "status": item.status}, {"$set": values})
         except PyMongoError:
             raise Unavailable("The database does not take the input now") from None
         if not done.matched_count:
             return None
-        await self._count({item.status: -1})
-        return replace(item, owner=owner, outcome=replace(item.outcome, status="received"))
+        await self._count({item.status: -1, status: int(status != "received")})
+        return replace(item, owner=owner, outcome=replace(item.outcome, status=status))
 
     async def finish(self, item: Item, outcome: Outcome, attempts: int) -> None:
         """Store what became of an item. Raises Unavailable."""

@@ -1,6 +1,7 @@
 """The entry points over HTTP, and the inbox to look at."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any
@@ -133,6 +134,25 @@ def test_inbox_list(http: httpx2.Client) -> None:
 )
 def test_unknown_filters_are_refused(http: httpx2.Client, query: str) -> None:
     assert http.get(f"/inbox?{query}").status_code == 400
+
+
+def test_held_is_replayed_or_cancelled(http: httpx2.Client) -> None:
+    first, second = fresh("doc"), fresh("doc")
+    held = post(http, "/feeds/cda", cda(second, replaces=first, patient="H5"), "text/xml")
+    assert held.status_code == 202
+    location = held.headers["location"]
+    post(http, "/feeds/cda", cda(first, patient="H5"), "text/xml")
+    assert http.post(f"{location}/replay").status_code == 202
+    deadline = time.monotonic() + 10
+    while http.get(location).json()["status"] == "received" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    item = http.get(location).json()
+    assert (item["status"], item["attempts"]) == ("processed", 2)
+    for action in ("replay", "cancel"):
+        assert http.post(f"{location}/{action}").status_code == 409
+    other = post(http, "/feeds/hl7v2", message(fresh("H"), "SIU^S12"), HL7V2).headers["location"]
+    assert http.post(f"{other}/cancel").json()["status"] == "cancelled"
+    assert http.post(f"{other}/replay").status_code == 409
 
 
 @pytest.mark.parametrize("path", ["/inbox/none", "/inbox/none/raw"])

@@ -163,7 +163,15 @@ async def test_counts_and_lag(inbox: Inbox) -> None:
     for number, status in enumerate(("processed", "held", "held", "failed")):
         await store(inbox, b"%d" % number, status)
     await inbox.receive(item(b"0"), b"0")
-    counts = {"received": 0, "processed": 1, "warnings": 0, "held": 2, "failed": 1, "duplicate": 1}
+    counts = {
+        "received": 0,
+        "processed": 1,
+        "warnings": 0,
+        "held": 2,
+        "failed": 1,
+        "duplicate": 1,
+        "cancelled": 0,
+    }
     assert await inbox.counts() == counts
     await inbox.receive(item(b"1"), b"1")
     assert await inbox.counts() == {**counts, "received": 1, "held": 1}
