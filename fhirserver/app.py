@@ -16,6 +16,7 @@ from fhirserver.http import app as http_app
 from fhirserver.model import definitions, json
 from fhirserver.model.definitions import Definitions
 from fhirserver.search.query import Index
+from fhirserver.outbound import Outbound
 from fhirserver.server import Server
 from fhirserver.settings import Settings
 from fhirserver.storage.blobs import Blobs
@@ -24,6 +25,7 @@ from fhirserver.storage.inbox import Inbox
 from fhirserver.storage.repository import Repository
 from fhirserver.storage.secrets import shared_secret
 from fhirserver.validation import Validator
+from fhirserver.subscriptions import Subscriptions
 
 PR_SET_PDEATHSIG = 1
 
@@ -74,6 +76,20 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
         server = Server(settings, compiled, Validator(compiled), indexer, repository, blobs, base_url, secret)
         await repository.start()
         stack.push_async_callback(repository.stop)
+        subscriptions = await stack.enter_async_context(
+            _subscriptions(settings, repository, indexer, base_url, deliver=listen)
+        )
+        server = Server(
+            settings,
+            compiled,
+            Validator(compiled),
+            indexer,
+            repository,
+            blobs,
+            base_url,
+            secret,
+            subscriptions,
+        )
         inbox = Inbox(database, blobs)
         receiver = Receiver(server, inbox, settings)
         await receiver.start()
@@ -84,6 +100,24 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
             parts.mllp_port = await listener.start()
             stack.push_async_callback(listener.stop)
         yield parts
+
+
+@contextlib.asynccontextmanager
+async def _subscriptions(
+    settings: Settings, repository: Repository, indexer: search.Indexer, base_url: str, *, deliver: bool
+) -> AsyncIterator[Subscriptions | None]:
+    """None when the type Subscription is off: then a change pays nothing for them."""
+    if "Subscription" not in settings.resource_types:
+        yield None
+        return
+    outbound = Outbound(settings.subscription_endpoints)
+    subscriptions = Subscriptions(settings, repository, indexer, outbound, base_url)
+    await subscriptions.start(deliver=deliver)
+    try:
+        yield subscriptions
+    finally:
+        await subscriptions.stop()
+        await outbound.close()
 
 
 def create() -> Starlette:

@@ -13,6 +13,7 @@ SECONDS = Histogram(
 )
 MESSAGES = Counter("fhirserver_inbox_received_total", "Inputs received by feeds", ("kind", "channel"))
 OUTCOMES = Counter("fhirserver_inbox_outcomes_total", "Inputs by the status they reached", ("kind", "status"))
+NOTIFICATIONS = Counter("fhirserver_notifications_total", "Notifications to subscribers", ("outcome",))
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -30,6 +30,7 @@ from fhirserver.storage.commit import Conflict
 from fhirserver.storage.repository import Repository
 from fhirserver.validation import Validator
 
+from fhirserver.subscriptions import Subscriptions
 ATTEMPTS = 12
 
 log = structlog.get_logger()
@@ -50,6 +51,7 @@ class Server:
         secret: bytes,
     ) -> None:
         self.settings = settings
+        subscriptions: Subscriptions | None = None,
         self.definitions = definitions
         self.validator = validator
         self.indexer = indexer
@@ -58,6 +60,7 @@ class Server:
         self.base_url = base_url
         self.types = frozenset(settings.resource_types)
         self._box = Fernet(secret)
+        self.subscriptions = subscriptions
 
     async def perform(self, request: Request) -> Result:
         """Do what is asked.

@@ -2,7 +2,9 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -42,6 +44,7 @@ SERVED_TYPES = (
     "Subscription",
 )
 
+ORIGIN = re.compile(r"https?://[a-z0-9.\-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB = 1024 * 1024
 
@@ -62,6 +65,13 @@ class Settings(BaseSettings):
     )
     workers: int = Field(1, ge=1, le=64, description="number of server processes")
     base_url: str = Field("", description="public FHIR base URL; default http://HOST:PORT/fhir")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="addresses or networks of proxies whose Forwarded and X-Forwarded-* headers are believed",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="origins whose pages may call the API from a browser, comma separated; * is any"
+    )
     data_dir: Path = Field(Path("data"), description="directory of the embedded engine")
     mongodb_uri: str = Field("", description="MongoDB replica set or sharded cluster; empty: embedded engine")
     embedded: bool = Field(False, description="the URI is that of the embedded engine (set by `serve`)")
@@ -76,6 +86,20 @@ class Settings(BaseSettings):
     max_body: int = Field(64 * MIB, ge=1024, description="largest HTTP body")
     max_resource: int = Field(
         12 * MIB, ge=1024, le=15 * MIB, description="largest stored resource without a Binary's content"
+    )
+    bundle_max: int = Field(20_000, ge=1, description="most entries of a batch or transaction")
+    conditional_delete: Literal["single", "multiple"] = Field(
+        "single", description="whether DELETE [type]?criteria may delete several resources"
+    )
+    conditional_delete_limit: int = Field(
+        1000, ge=2, le=10_000, description="most resources that one conditional delete deletes"
+    )
+    reference_integrity: Literal["off", "warn", "transactions", "enforce"] = Field(
+        "transactions",
+        description="references to what does not exist: ignored, told, refused in transactions, or refused",
+    )
+    delete_referenced: Literal["allow", "refuse"] = Field(
+        "allow", description="whether a resource that others refer to can be deleted"
     )
     page_size: int = Field(50, ge=1, le=10_000, description="_count when the client names none")
     page_max: int = Field(1000, ge=1, le=10_000, description="largest _count")
@@ -95,9 +119,21 @@ class Settings(BaseSettings):
     authorities: dict[str, str] = Field(
         default_factory=dict, description="JSON object: HL7v2 assigning authority -> system URI"
     )
+    subscription_endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="URL prefixes that notifications may go to, comma separated; empty: any public address",
+    )
+    subscription_retry: float = Field(
+        25 * 3600, gt=0, description="seconds a failing notification is repeated before the status is error"
+    )
+    subscription_keep: float = Field(
+        7 * 86400, ge=0, description="seconds a delivered event is kept for $events"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
 
-    @field_validator("resource_types", mode="before")
+    @field_validator(
+        "resource_types", "trusted_proxies", "cors_origins", "subscription_endpoints", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (
@@ -113,6 +149,34 @@ class Settings(BaseSettings):
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
             raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris") from None
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            try:
+                ip_network(text)
+            except ValueError:
+                raise ValueError(f"{text!r} is not an IP address or network such as 10.0.0.0/8") from None
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if text != "*" and not ORIGIN.fullmatch(text):
+                raise ValueError(f"{text!r} is not an origin such as https://app.example.org, or *")
+        return value
+
+    @field_validator("subscription_endpoints")
+    @classmethod
+    def _prefixes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if not re.fullmatch(r"https?://[^/?#@]+(/[^?#]*)?", text):
+                raise ValueError(
+                    f"{text!r} is not an http(s) URL prefix such as https://app.example.org/hooks"
+                )
         return value
 
     @field_validator("base_url")

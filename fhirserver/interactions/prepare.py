@@ -89,7 +89,10 @@ async def version(resource: Resource, request: Request, previous: Stored | None,
 
     Raises:
         TooLarge: beyond the setting ``max_resource``.
+        Unprocessable: a Subscription that this server could not serve.
     """
+    if request.type == "Subscription" and server.subscriptions:
+        resource = server.subscriptions.accept(resource)
     number = previous.version + 1 if previous else 1
     updated = max(now(), previous.updated + 1000) if previous else now()
     meta = {**resource.get("meta", {}), "versionId": str(number), "lastUpdated": instant(updated)}

@@ -55,10 +55,11 @@ class Lock:
 
 @dataclass(slots=True)
 class Change:
-    """What becomes visible together or not at all."""
+    """What becomes visible together or not at all; ``events`` tell subscribers of it (``storage.outbox``)."""
 
     writes: list[Write] = field(default_factory=list)
     locks: list[Lock] = field(default_factory=list)
+    events: list[Document] = field(default_factory=list)
 
     def keys(self) -> set[str]:
         return {w.key for w in self.writes} | {f"lock:{lock.key}" for lock in self.locks}
@@ -66,7 +67,8 @@ class Change:
     @property
     def single(self) -> bool:
         """One insert of one document: atomic by itself, needs no transaction."""
-        return len(self.writes) == 1 and not self.locks and self.writes[0].retired is None
+        alone = len(self.writes) == 1 and not self.locks and not self.events
+        return alone and self.writes[0].retired is None
 
 
 class Committer:
@@ -215,6 +217,8 @@ class Committer:
             await self._database.collection("history").insert_many(retired, session=session)
         for type, documents in inserts.items():
             await self._database.collection(type).insert_many(documents, session=session)
+        if events := [event for c in changes for event in c.events]:
+            await self._database.collection("events").insert_many(events, session=session)
         for type, operations in replaces.items():
             result = await self._database.collection(type).bulk_write(operations, session=session)
             if result.matched_count != len(operations):

@@ -1,8 +1,9 @@
 """The connection to the database, its collections and their indexes.
 
 One database holds: a collection per resource type (the current versions, with their index), ``history`` (the
-versions before), ``locks`` (conditional writes), ``inbox`` (what feeds received), ``blobs`` (GridFS), and
-``counters``/``secrets`` of a few documents.
+versions before), ``locks`` (conditional writes), ``inbox`` (what feeds received), ``events`` and
+``deliveries`` (what subscribers are told), ``blobs`` (GridFS), and ``counters``, ``secrets``, ``leases`` and
+``watchers`` of a few documents.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,6 +40,7 @@ OTHER_INDEXES: dict[str, dict[str, Sequence[str]]] = {
         # Whether an earlier input of a patient is still waiting.
         "status_patients": ("status", "patients"),
     },
+    "events": {"waiting": ("waiting",), "subscription_number": ("subscription", "number")},
 }
 UNIQUE_INDEXES = frozenset({("inbox", "key")})
 """Indexes whose values are unique among the documents that have the field."""

@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from pymongo.errors import PyMongoError
 
@@ -10,10 +12,33 @@ from fhirserver.errors import Unavailable
 from fhirserver.search.query import Index, Query
 from fhirserver.storage import pipeline
 from fhirserver.storage.commit import Change, Committer, Lock, Write
-from fhirserver.storage.database import Database
+from fhirserver.storage.database import Database, Document
 from fhirserver.storage.documents import FIELDS, Stored, from_document, to_document, to_history
 
 SEQ_BLOCK = 1000
+
+
+@dataclass(slots=True)
+class Watched:
+    """A change while it is written: ``epoch`` says which subscriptions it is matched with, ``told`` that some
+    are told of it, ``subscription`` that it changes one."""
+
+    epoch: int
+    told: bool = False
+    subscription: bool = False
+
+
+class Watch(Protocol):
+    """Tells which events a change makes for subscribers; every change enters before and leaves when it is
+    committed, or is not."""
+
+    async def enter(self) -> Watched: ...
+
+    def leave(self, watched: Watched) -> None: ...
+
+    def events(
+        self, watched: Watched, stored: Stored, index: Index | None, previous: Stored | None
+    ) -> list[Document]: ...
 
 
 class Repository:
@@ -24,6 +49,7 @@ class Repository:
 
     def __init__(self, database: Database, index: Callable[[str, bytes], Index]) -> None:
         self.database = database
+        self.watch: Watch | None = None
         self._index = index
         self._committer = Committer(database)
         self._reads: dict[str, dict[str, asyncio.Future[Stored | None]]] = {}
@@ -119,12 +145,20 @@ class Repository:
             Conflict: a version or lock has moved on; nothing was written.
         """
         change = Change(locks=list(locks))
-        for stored, previous in versions:
-            index = None if stored.deleted else self._index(stored.type, stored.body)
-            seq = 0 if stored.deleted else await self._next_seq()
-            document = to_document(stored, index, seq)
-            change.writes.append(Write(stored.type, document, to_history(previous) if previous else None))
-        await self._committer.commit(change)
+        watch = self.watch
+        watched = await watch.enter() if watch else None
+        try:
+            for stored, previous in versions:
+                index = None if stored.deleted else self._index(stored.type, stored.body)
+                seq = 0 if stored.deleted else await self._next_seq()
+                document = to_document(stored, index, seq)
+                change.writes.append(Write(stored.type, document, to_history(previous) if previous else None))
+                if watch and watched:
+                    change.events += watch.events(watched, stored, index, previous)
+            await self._committer.commit(change)
+        finally:
+            if watch and watched:
+                watch.leave(watched)
 
     async def lock(self, key: str) -> Lock:
         """Read a lock's count, before evaluating the criteria it stands for."""
