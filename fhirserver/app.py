@@ -13,10 +13,11 @@ from fhirserver import logs, search, settings
 from fhirserver.feeds.mllp import Listener
 from fhirserver.feeds.receive import Receiver
 from fhirserver.http import app as http_app
+from fhirserver.http.forwarded import BASE_PATH
 from fhirserver.model import definitions, json
 from fhirserver.model.definitions import Definitions
-from fhirserver.search.query import Index
 from fhirserver.outbound import Outbound
+from fhirserver.search.query import Index
 from fhirserver.server import Server
 from fhirserver.settings import Settings
 from fhirserver.storage.blobs import Blobs
@@ -24,8 +25,8 @@ from fhirserver.storage.database import Database
 from fhirserver.storage.inbox import Inbox
 from fhirserver.storage.repository import Repository
 from fhirserver.storage.secrets import shared_secret
-from fhirserver.validation import Validator
 from fhirserver.subscriptions import Subscriptions
+from fhirserver.validation import Validator
 
 PR_SET_PDEATHSIG = 1
 
@@ -60,7 +61,7 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
         PackageError: the definitions are missing.
     """
     compiled = load_definitions(settings)
-    base_url = settings.base_url or f"http://{_host(settings.host)}:{settings.http_port}{http_app.BASE_PATH}"
+    base_url = settings.base_url or f"http://{_host(settings.host)}:{settings.http_port}{BASE_PATH}"
     indexer = search.Indexer(compiled, base_url, settings.timezone)
 
     def index(type: str, body: bytes) -> Index:
@@ -73,7 +74,6 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
         repository = Repository(database, index)
         blobs = Blobs(database)
         secret = await shared_secret(database)
-        server = Server(settings, compiled, Validator(compiled), indexer, repository, blobs, base_url, secret)
         await repository.start()
         stack.push_async_callback(repository.stop)
         subscriptions = await stack.enter_async_context(

@@ -204,6 +204,7 @@ def _run(ready: Settings, listening: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # http.forwarded reads them, by the setting trusted_proxies
         timeout_graceful_shutdown=30,
         limit_concurrency=2000,
         backlog=2048,

@@ -1,6 +1,7 @@
 """What operators watch, in Prometheus' words. Labels never carry ids, values or anything of a patient."""
 
 import os
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 
@@ -15,18 +16,26 @@ MESSAGES = Counter("fhirserver_inbox_received_total", "Inputs received by feeds"
 OUTCOMES = Counter("fhirserver_inbox_outcomes_total", "Inputs by the status they reached", ("kind", "status"))
 NOTIFICATIONS = Counter("fhirserver_notifications_total", "Notifications to subscribers", ("outcome",))
 
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def observe(method: str, type: str, status: int, seconds: float) -> None:
-    REQUESTS.labels(method, type, status).inc()
-    SECONDS.labels(method).observe(seconds)
+    """``type`` is one the server knows, as each combination of labels is kept for ever."""
+    method = method if method in METHODS else "other"
+    _requests(method, type, status).inc()
+    _seconds(method).observe(seconds)
+
+
+_requests = lru_cache(maxsize=4096)(REQUESTS.labels)
+_seconds = lru_cache(maxsize=16)(SECONDS.labels)
 
 
 def page() -> bytes:
     """All metrics as text; of all worker processes where there are several."""
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library is not typed
         return generate_latest(registry)
     return generate_latest()

@@ -14,6 +14,7 @@ from fhirserver.errors import (
     BadRequest,
     FHIRError,
     MethodNotAllowed,
+    NotAcceptable,
     NotFound,
     TypeNotServed,
     VersionConflict,
@@ -22,15 +23,16 @@ from fhirserver.interactions.unit import Unit
 from fhirserver.model import outcome, xml
 from fhirserver.model.definitions import Definitions
 from fhirserver.model.json import Resource
+from fhirserver.model.media_types import NDJSON
 from fhirserver.request import Request, Result
 from fhirserver.search.query import Query
 from fhirserver.settings import Settings
 from fhirserver.storage.blobs import Blobs
 from fhirserver.storage.commit import Conflict
 from fhirserver.storage.repository import Repository
+from fhirserver.subscriptions import Subscriptions
 from fhirserver.validation import Validator
 
-from fhirserver.subscriptions import Subscriptions
 ATTEMPTS = 12
 
 log = structlog.get_logger()
@@ -49,18 +51,18 @@ class Server:
         blobs: Blobs,
         base_url: str,
         secret: bytes,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
         self.settings = settings
-        subscriptions: Subscriptions | None = None,
         self.definitions = definitions
         self.validator = validator
         self.indexer = indexer
         self.repository = repository
         self.blobs = blobs
         self.base_url = base_url
+        self.subscriptions = subscriptions
         self.types = frozenset(settings.resource_types)
         self._box = Fernet(secret)
-        self.subscriptions = subscriptions
 
     async def perform(self, request: Request) -> Result:
         """Do what is asked.
@@ -69,6 +71,10 @@ class Server:
             FHIRError: it is refused or cannot be done; ``answer`` turns that into an answer.
         """
         interaction = self.route(request)
+        if not request.base_url:
+            request.base_url = self.base_url
+        if request.format == NDJSON and request.interaction not in interactions.STREAMED:
+            raise NotAcceptable("application/fhir+ndjson is made of searches only")
         return await interaction(request, self)
 
     async def answer(self, request: Request) -> Result:
@@ -106,12 +112,16 @@ class Server:
             elif name == "{vid}":
                 request.version = segment
         found = interactions.ROUTES.get((method, shape))
-        if found is None:
-            allowed = ", ".join(interactions.methods(shape))
-            raise MethodNotAllowed(
-                f"{request.method} is not possible here; {allowed} is", headers={"Allow": allowed}
-            )
-        return found[1]
+        if found is not None:
+            request.interaction, interaction = found
+            return interaction
+        if method == "OPTIONS":
+            request.interaction = "options"
+            return interactions.options
+        allowed = ", ".join(interactions.methods(shape))
+        raise MethodNotAllowed(
+            f"{request.method} is not possible here; possible are {allowed}", headers={"Allow": allowed}
+        )
 
     def check_type(self, type: str) -> None:
         """Raises TypeNotServed with the types that are on."""

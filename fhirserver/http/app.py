@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,15 +13,16 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from fhirserver.errors import NotFound
+from fhirserver.http.answers import send_result
+from fhirserver.http.bodies import headers_of
 from fhirserver.http.feeds import feed_routes
-from fhirserver.http.fhir import FHIRApplication, respond
+from fhirserver.http.fhir import FHIRApplication
+from fhirserver.http.forwarded import BASE_PATH
 from fhirserver.http.health import Health
 from fhirserver.server import refusal
 
 if TYPE_CHECKING:
     from fhirserver.app import Parts
-
-BASE_PATH = "/fhir"
 
 
 def build(opened: "Callable[[], AbstractAsyncContextManager[Parts]]") -> Starlette:
@@ -44,9 +46,13 @@ def build(opened: "Callable[[], AbstractAsyncContextManager[Parts]]") -> Starlet
 def _routes(parts: "Parts") -> list[Route | Mount]:
     health = Health(parts)
     fhir = FHIRApplication(parts.server)
+    bases: list[Route | Mount] = []
+    # A proxy may take its prefix away or leave it in place: both are served.
+    for path in dict.fromkeys((BASE_PATH, urlsplit(parts.server.base_url).path)):
+        if path:
+            bases += [Route(path, _Base(fhir)), Mount(path, app=fhir)]
     return [
-        Route(BASE_PATH, _Base(fhir)),
-        Mount(BASE_PATH, app=fhir),
+        *bases,
         Route("/health", health.ready),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
@@ -74,4 +80,5 @@ async def _unknown_route(scope: Scope, receive: Receive, send: Send) -> None:
     """Outside of everything: an OperationOutcome, too."""
     if scope["type"] == "http":
         known = f"the FHIR API is under {BASE_PATH}, the feeds under /feeds"
-        await respond(refusal(NotFound(f"There is nothing here; {known}")), scope, send)
+        result = refusal(NotFound(f"There is nothing here; {known}"))
+        await send_result(result, scope, send, headers_of(scope), {})

@@ -1,21 +1,24 @@
 """The FHIR API as an ASGI application: bytes to Request, Result to bytes. https://hl7.org/fhir/R4/http.html"""
 
 import time
-from email.utils import formatdate
-from urllib.parse import parse_qsl
 
-import structlog
 from starlette.types import Receive, Scope, Send
 
 from fhirserver import metrics
-from fhirserver.errors import BadRequest, FHIRError, TooLarge
-from fhirserver.http.formats import JSON, negotiate, write
+from fhirserver.errors import BadRequest, FHIRError
+from fhirserver.http import bodies
+from fhirserver.http.answers import send_result
+from fhirserver.http.cross_origin import CrossOrigin
+from fhirserver.http.formats import write
+from fhirserver.http.forwarded import Proxies
+from fhirserver.http.trace import identify
+from fhirserver.logs import AccessLog
+from fhirserver.model import media_types
 from fhirserver.request import Request, Result
 from fhirserver.server import Server, refusal
 
-log = structlog.get_logger()
-
 MAX_QUERY = 256 * 1024
+BODIES = ("POST", "PUT", "PATCH")
 
 
 class FHIRApplication:
@@ -23,114 +26,83 @@ class FHIRApplication:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._proxies = Proxies(server.settings.trusted_proxies, server.base_url)
+        self._origins = CrossOrigin(server.settings.cors_origins)
+        self._log = AccessLog(server.settings.log_level)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        media_type, pretty = JSON, False
-        code = "unknown"
+        headers = bodies.headers_of(scope)
+        request = Request(scope["method"], _path(scope), headers=headers)
+        added = {"X-Request-Id": identify(headers)}
+        result = await self._answer(request, scope, receive)
+        if "origin" in headers:
+            added |= self._origins.headers(request.method, headers, result.headers.get("Allow", ""))
+        await send_result(result, scope, send, headers, added)
+        seconds = time.perf_counter() - began
+        type = request.type or "system"
+        metrics.observe(request.method, type, result.status, seconds)
+        self._log.write(
+            method=request.method,
+            type=type,
+            interaction=request.interaction,
+            status=result.status,
+            ms=round(seconds * 1000, 1),
+            request_id=added["X-Request-Id"],
+        )
+
+    async def _answer(self, request: Request, scope: Scope, receive: Receive) -> Result:
+        pretty = False
         try:
-            request = await self._request(scope, receive)
-            query = dict(request.query)
-            pretty = query.get("_pretty", "false") == "true"
-            media_type = negotiate(query, "" if self._raw(request) else request.headers.get("accept", ""))
+            await self._fill(request, scope, receive)
+            pretty = _pretty(request)
             result = await self._server.answer(request)
-            code = request.type or "system"
         except FHIRError as error:
             result = refusal(error)
-        write(result, media_type, pretty, self._server.definitions)
-        await respond(result, scope, send)
-        metrics.observe(scope["method"], code, result.status, time.perf_counter() - began)
+        try:
+            write(result, request.format, pretty, self._server.definitions)
+        except FHIRError as error:  # the resource has no XML form
+            result = refusal(error)
+        return result
 
-    async def _request(self, scope: Scope, receive: Receive) -> Request:
-        headers = headers_of(scope)
-        raw_query = scope["query_string"]
+    async def _fill(self, request: Request, scope: Scope, receive: Receive) -> None:
+        """Read what the request says, and decide the format of its answer first: refusals have it, too."""
+        raw_query: bytes = scope["query_string"]
         if len(raw_query) > MAX_QUERY:
             raise BadRequest(f"The query is longer than {MAX_QUERY} bytes; use POST [type]/_search")
-        body = await read_body(scope, receive, headers, self._server.settings.max_body)
-        return Request(
-            scope["method"],
-            _path(scope),
-            _query(raw_query),
-            headers,
-            body,
-        )
+        if raw_query:
+            request.query = bodies.form(raw_query)
+        self._negotiate(request)
+        peer = (scope.get("client") or ("",))[0]
+        request.base_url = self._proxies.base_url(peer, request.headers)
+        if request.method not in BODIES:
+            return
+        content_type = request.headers.get("content-type", "")
+        if ";" in content_type:
+            bodies.check_type(content_type)
+        request.body = await bodies.read(receive, request.headers, self._server.settings.max_body)
+        if request.path.endswith("_search") and content_type.startswith(bodies.FORM):
+            request.query += bodies.form(request.body)
+            request.body = b""
+            self._negotiate(request)
 
     @staticmethod
-    def _raw(request: Request) -> bool:
-        """A Binary may be asked for in any type: it is served in its own."""
-        return request.path.startswith("Binary/")
+    def _negotiate(request: Request) -> None:
+        accept = request.headers.get("accept", "")
+        if request.path.startswith("Binary/") and not media_types.names_fhir(accept):
+            accept = ""  # a Binary may be asked for in any type: it is served in its own
+        asked = request.parameter("_format") if request.query else ""
+        request.format = media_types.negotiate(asked, accept)
 
 
-def headers_of(scope: Scope) -> dict[str, str]:
-    """Headers by lower-case name; repeated ones joined by a comma (RFC 9110, 5.3)."""
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers
-
-
-async def read_body(scope: Scope, receive: Receive, headers: dict[str, str], limit: int) -> bytes:
-    """The whole body.
-
-    Raises:
-        TooLarge: it is, or is announced, larger than the limit; the rest is not read.
-    """
-    if scope["method"] not in ("POST", "PUT", "PATCH"):
-        return b""
-    announced = headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise TooLarge(
-            f"The body is {announced} bytes; at most {limit} are read", headers={"Connection": "close"}
-        )
-    parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("The client went away before the body was complete")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise TooLarge(f"The body is larger than {limit} bytes", headers={"Connection": "close"})
-        parts.append(part)
-        if not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def respond(result: Result, scope: Scope, send: Send) -> None:
-    """Send a result; HEAD gets the headers of GET."""
-    headers = [
-        (name.lower().encode(), value.encode("latin-1", "replace")) for name, value in result.headers.items()
-    ]
-    if result.body:
-        headers.append((b"content-type", result.content_type.encode()))
-    if result.status not in (204, 304):
-        headers.append((b"content-length", str(len(result.body)).encode()))
-    if result.etag:
-        headers.append((b"etag", result.etag.encode()))
-    if result.last_modified:
-        stamp = formatdate(result.last_modified / 1_000_000, usegmt=True)
-        headers.append((b"last-modified", stamp.encode()))
-    if result.location:
-        headers.append((b"location", result.location.encode()))
-    headers.append((b"x-content-type-options", b"nosniff"))
-    await send({"type": "http.response.start", "status": result.status, "headers": headers})
-    body = b"" if scope["method"] == "HEAD" or result.status in (204, 304) else result.body
-    await send({"type": "http.response.body", "body": body})
+def _pretty(request: Request) -> bool:
+    asked = request.parameter("_pretty") if request.query else ""
+    if asked not in ("", "true", "false"):
+        raise BadRequest(f"_pretty={asked[:40]} is not true or false")
+    return asked == "true"
 
 
 def _path(scope: Scope) -> str:
     """The path below the base, percent-decoded by uvicorn."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "")).strip("/")
-
-
-def _query(raw: bytes) -> tuple[tuple[str, str], ...]:
-    try:
-        return tuple(
-            parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=1000)
-        )
-    except UnicodeDecodeError:
-        raise BadRequest("The query is not percent-encoded UTF-8") from None
-    except ValueError:
-        raise BadRequest("The query has more than 1000 parameters") from None

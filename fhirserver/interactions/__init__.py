@@ -41,11 +41,20 @@ ROUTES: dict[tuple[str, str], tuple[str, Interaction]] = {
 """(method, path shape) -> (interaction's code in the CapabilityStatement, function)."""
 
 SHAPES = frozenset(shape for _, shape in ROUTES)
+STREAMED = frozenset(("search-type", "search-system", "search-compartment"))
+"""The interactions whose answer may be a stream of resources, one a line (NDJSON)."""
 
 
 def methods(shape: str) -> list[str]:
     """The methods that a path of this shape allows."""
-    return sorted(method for method, s in ROUTES if s == shape)
+    found = {method for method, s in ROUTES if s == shape}
+    return sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set()))
+
+
+async def options(request: Request, server: "Server") -> Result:
+    """What is possible at a URL: https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7"""
+    segments = [segment for segment in request.path.split("/") if segment]
+    return Result(204, headers={"Allow": ", ".join(methods(shape_of(segments)))})
 
 
 def shape_of(segments: list[str]) -> str:

@@ -43,7 +43,9 @@ async def bundle(request: Request, server: "Server") -> Result:
     if not isinstance(given, list):
         raise BadRequest("Bundle.entry is not an array", expression="Bundle.entry")
     preference = request.prefer("return", RETURN)
-    entries = [_entry(position, entry, preference, server) for position, entry in enumerate(given)]
+    entries = [
+        _entry(position, entry, preference, request.base_url, server) for position, entry in enumerate(given)
+    ]
     if kind == "batch":
         await _batch(entries, server)
     else:
@@ -53,7 +55,7 @@ async def bundle(request: Request, server: "Server") -> Result:
     return Result(200, body + (b',"entry":[' + answers + b"]}" if answers else b"}"))
 
 
-def _entry(position: int, entry: Any, preference: str, server: "Server") -> Entry:
+def _entry(position: int, entry: Any, preference: str, base_url: str, server: "Server") -> Entry:
     """Raises BadRequest naming the entry whose request is missing or not understood."""
     path = f"Bundle.entry[{position}]"
     asked = entry.get("request") if isinstance(entry, dict) else None
@@ -71,13 +73,15 @@ def _entry(position: int, entry: Any, preference: str, server: "Server") -> Entr
         raise BadRequest(f"A {method} entry has no resource", expression=f"{path}.resource")
     if not isinstance(full_url, str):
         raise BadRequest("A fullUrl is not a string", expression=f"{path}.fullUrl")
-    location, _, query = url.removeprefix(server.base_url).lstrip("/").partition("?")
+    relative = url.removeprefix(base_url).removeprefix(server.base_url)
+    location, _, query = relative.lstrip("/").partition("?")
     headers = {header: str(asked[name]) for name, header in CONDITIONS.items() if asked.get(name)}
     headers["accept"] = "application/fhir+json"  # a Binary, too, is answered as a resource
     if preference:
         headers["prefer"] = f"return={preference}"
     pairs = tuple(parse_qsl(query, keep_blank_values=True))
-    return Entry(position, full_url, Request(method, location, pairs, headers, resource=resource))
+    inner = Request(method, location, pairs, headers, resource=resource, base_url=base_url)
+    return Entry(position, full_url, inner)
 
 
 async def _batch(entries: list[Entry], server: "Server") -> None:

@@ -15,11 +15,11 @@ SYSTEM_LEVEL = ("transaction", "batch", "history-system", "search-system")
 
 async def capabilities(request: Request, server: "Server") -> Result:
     """The CapabilityStatement of this server as it runs."""
-    return Result(200, _statement(server), headers={"Cache-Control": "max-age=3600"})
+    return Result(200, _statement(server, request.base_url), headers={"Cache-Control": "max-age=3600"})
 
 
-@lru_cache(maxsize=4)
-def _statement(server: "Server") -> bytes:
+@lru_cache(maxsize=16)
+def _statement(server: "Server", base_url: str) -> bytes:
     return json.format(
         {
             "resourceType": "CapabilityStatement",
@@ -28,7 +28,7 @@ def _statement(server: "Server") -> bytes:
             "date": fhirserver.RELEASED,
             "kind": "instance",
             "software": {"name": "fhirserver", "version": fhirserver.__version__},
-            "implementation": {"description": "fhirserver", "url": server.base_url},
+            "implementation": {"description": "fhirserver", "url": base_url},
             "fhirVersion": "4.0.1",
             "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
             "rest": [

@@ -7,8 +7,10 @@ import uuid
 from typing import TYPE_CHECKING
 
 from fhirserver.errors import BadRequest, FHIRError, TooLarge, UnsupportedMediaType
+from fhirserver.interactions import links
 from fhirserver.model import json, reference
 from fhirserver.model.json import Resource
+from fhirserver.model.subset import is_subsetted
 from fhirserver.request import Request
 from fhirserver.storage.documents import Stored, instant
 from fhirserver.storage.repository import now
@@ -50,7 +52,8 @@ def read_body(request: Request, server: "Server") -> Resource:
 
 
 def accept(resource: Resource, request: Request, server: "Server") -> Resource:
-    """The resource as it is going to be stored: valid, of the URL's type.
+    """The resource as it is going to be stored: valid, of the URL's type, absolute references to this server
+    made relative.
 
     Raises:
         BadRequest: another type than the URL's.
@@ -60,6 +63,12 @@ def accept(resource: Resource, request: Request, server: "Server") -> Resource:
         raise BadRequest(
             f"The body is a {resource.get('resourceType')}, the URL says {request.type}",
             expression="resourceType",
+        )
+    resource = links.relative(resource, frozenset((server.base_url, request.base_url)) - {""})
+    if is_subsetted(resource):
+        raise BadRequest(
+            "The body is tagged SUBSETTED: a part of a resource must not replace the whole",
+            expression=f"{request.type}.meta.tag",
         )
     issues = server.validator.validate(resource)
     errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
@@ -120,8 +129,8 @@ def check_id(id: str) -> None:
         raise BadRequest("A logical id is 1 to 64 of the characters A-Z a-z 0-9 - .", expression="id")
 
 
-def location(stored: Stored, server: "Server") -> str:
-    return f"{server.base_url}/{stored.reference}/_history/{stored.version}"
+def location(stored: Stored, request: Request) -> str:
+    return f"{request.base_url}/{stored.reference}/_history/{stored.version}"
 
 
 def etag_versions(header: str) -> set[str] | None:

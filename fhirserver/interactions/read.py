@@ -3,10 +3,13 @@
 import base64
 from typing import TYPE_CHECKING
 
-from fhirserver.errors import Gone, NotFound
+from fhirserver.errors import BadRequest, Gone, NotFound
+from fhirserver.interactions import parts
+from fhirserver.interactions.conditions import not_modified
+from fhirserver.interactions.parts import full_body as full_body
 from fhirserver.interactions.prepare import check_id
 from fhirserver.model import json
-from fhirserver.request import JSON, Request, Result
+from fhirserver.request import GENERAL, Request, Result
 from fhirserver.storage.documents import Stored
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 async def read(request: Request, server: "Server") -> Result:
     """The current version; 410 when it was deleted, 404 when there never was one."""
     check_id(request.id)
+    request.check_parameters(GENERAL)
     stored = await server.repository.find(request.type, request.id)
     if stored is None:
         raise NotFound(f"There is no {request.type}/{request.id}")
@@ -27,6 +31,7 @@ async def read(request: Request, server: "Server") -> Result:
 async def vread(request: Request, server: "Server") -> Result:
     """One version; 410 when that version is the deletion."""
     check_id(request.id)
+    request.check_parameters(GENERAL)
     number = int(request.version) if request.version.isascii() and request.version.isdigit() else 0
     stored = (
         await server.repository.find_version(request.type, request.id, number) if 0 < number < 2**31 else None
@@ -41,15 +46,9 @@ async def vread(request: Request, server: "Server") -> Result:
     return await _result(stored, request, server)
 
 
-async def full_body(stored: Stored, server: "Server") -> bytes:
-    """The resource's JSON, a Binary's content put back where it is kept apart."""
-    if not stored.blob:
-        return stored.body
-    content = await server.blobs.get(stored.blob)
-    return stored.body[:-1] + b',"data":"' + base64.b64encode(content) + b'"}'
-
-
 async def _result(stored: Stored, request: Request, server: "Server") -> Result:
+    if not_modified(request, stored.etag, stored.updated):
+        return Result(304, etag=stored.etag, last_modified=stored.updated)
     if stored.type == "Binary" and not _wants_resource(request):
         return Result(
             200,
@@ -58,8 +57,11 @@ async def _result(stored: Stored, request: Request, server: "Server") -> Result:
             etag=stored.etag,
             last_modified=stored.updated,
         )
-    body = await full_body(stored, server)
-    return Result(200, body, JSON, etag=stored.etag, last_modified=stored.updated)
+    part = parts.asked(request, (stored.type,), server)
+    if part.summary == "count":
+        raise BadRequest("_summary=count is for what has entries: search and history", expression="_summary")
+    body = await parts.shown(stored, part, server)
+    return Result(200, body, etag=stored.etag, last_modified=stored.updated)
 
 
 async def _content(stored: Stored, server: "Server") -> bytes:

@@ -1,10 +1,11 @@
 """The answer to a write: https://hl7.org/fhir/R4/http.html#ops (Prefer), #create (Location, ETag)"""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fhirserver.errors import Issue
+from fhirserver.interactions.parts import full_body
 from fhirserver.interactions.prepare import location
-from fhirserver.interactions.read import full_body
 from fhirserver.interactions.unit import Unit
 from fhirserver.model import outcome
 from fhirserver.request import Request, Result
@@ -22,13 +23,18 @@ async def save(unit: Unit, request: Request) -> None:
         await unit.commit()
 
 
-async def respond(status: int, stored: Stored, request: Request, server: "Server") -> Result:
-    """Status, headers, and the body that the client prefers (the resource, when it says nothing)."""
+async def respond(
+    status: int, stored: Stored, request: Request, server: "Server", issues: Sequence[Issue] = ()
+) -> Result:
+    """Status, headers, and the body that the client prefers (the resource, when it says nothing).
+
+    ``issues`` are warnings, for a client that prefers an OperationOutcome.
+    """
     result = Result(
         status,
         etag=stored.etag,
         last_modified=stored.updated,
-        location=location(stored, server) if not stored.deleted else "",
+        location=location(stored, request) if not stored.deleted else "",
     )
     preferred = request.prefer("return", RETURN)
     if preferred:
@@ -36,7 +42,9 @@ async def respond(status: int, stored: Stored, request: Request, server: "Server
     if preferred == "OperationOutcome":
         done = {200: "updated", 201: "created", 204: "deleted"}[status]
         result.status = 200 if status == 204 else status
-        result.body = outcome.body([Issue("information", "informational", f"{stored.reference} is {done}")])
+        result.body = outcome.body(
+            [Issue("information", "informational", f"{stored.reference} is {done}"), *issues]
+        )
     elif preferred != "minimal" and not stored.deleted:
         result.body = await full_body(stored, server)
     return result

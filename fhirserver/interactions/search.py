@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from fhirserver.errors import BadRequest, Issue, UnsupportedMediaType
-from fhirserver.interactions.read import full_body
+from fhirserver.interactions.parts import full_body
 from fhirserver.model import json
 from fhirserver.model.outcome import outcome
 from fhirserver.request import Request, Result
@@ -34,13 +34,13 @@ async def search(request: Request, server: "Server") -> Result:
     wants_total = query.total == "accurate" or query.count == 0 or query.summary == "count"
     total = await server.repository.count(query) if wants_total else None
     if query.count == 0 or query.summary == "count":
-        return Result(200, _bundle(request.type, query, [], total, "", server))
+        return Result(200, _bundle(request, query, [], total, ""))
     page = await server.repository.search(query, after, query.count)
     if total is None and page.next is None and after is None:
         total = len(page.resources)  # all of them are on this page: the total costs nothing
     following = server.seal([request.type, pairs, page.next.values, page.next.tie]) if page.next else ""
-    entries = await asyncio.gather(*(_entry(stored, server) for stored in page.resources))
-    result = Result(200, _bundle(request.type, query, list(entries), total, following, server))
+    entries = await asyncio.gather(*(_entry(stored, request, server) for stored in page.resources))
+    result = Result(200, _bundle(request, query, list(entries), total, following))
     if handling:
         result.headers["Preference-Applied"] = f"handling={handling}"
     return result
@@ -68,11 +68,9 @@ def _open(token: str, type: str, server: "Server") -> tuple[list[tuple[str, str]
     return [(name, value) for name, value in pairs], Position(tuple(values), tie)
 
 
-def _bundle(
-    type: str, query: Query, entries: list[bytes], total: int | None, following: str, server: "Server"
-) -> bytes:
+def _bundle(request: Request, query: Query, entries: list[bytes], total: int | None, following: str) -> bytes:
     """Splice the stored bodies into a searchset: nothing is decoded on the way out."""
-    base = f"{server.base_url}/{type}"
+    base = f"{request.base_url}/{request.type}"
     parameters = urlencode(query.parameters, safe=":/,|")
     links: list[dict[str, Any]] = [
         {"relation": "self", "url": f"{base}?{parameters}" if parameters else base}
@@ -94,7 +92,7 @@ def _bundle(
     return head + b"}"
 
 
-async def _entry(stored: Stored, server: "Server") -> bytes:
-    url = json.format(f"{server.base_url}/{stored.reference}")
+async def _entry(stored: Stored, request: Request, server: "Server") -> bytes:
+    url = json.format(f"{request.base_url}/{stored.reference}")
     body = await full_body(stored, server)
     return b'{"fullUrl":' + url + b',"resource":' + body + b',"search":{"mode":"match"}}'

@@ -202,7 +202,7 @@ def test_a_type_that_is_off_names_those_that_are_on(client: httpx2.Client) -> No
 
 
 def test_405_names_what_is_allowed(client: httpx2.Client) -> None:
-    assert client.put("/metadata", content=b"").headers["allow"] == "GET"
+    assert client.put("/metadata", content=b"").headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_a_body_beyond_the_limit_is_refused_before_it_is_read(client: httpx2.Client) -> None:
