@@ -1,5 +1,7 @@
 """XML from outside, read without trusting it, and what every reader of CDA needs to walk it."""
 
+from xml.parsers import expat
+
 from lxml import etree
 
 from mappings.core.result import Unreadable
@@ -9,13 +11,13 @@ Node = etree._Element
 XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 MAX_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 100
+LIBXML_TEXT = 10_000_000
 _HL7_V3 = "{urn:hl7-org:v3}"
 
 
 def parse(raw: bytes, *, limit: int = MAX_BYTES, undeclared_prefixes: bool = False) -> Node:
     """Parse a document type free XML document: no DTD, no entities, no network, no comments.
 
-    A single text of more than 10 million bytes is refused by libxml2, so an embedded PDF may have about 7 MB.
     ``undeclared_prefixes`` reads prefixes without a namespace; any other fault stays one.
 
     Raises:
@@ -23,12 +25,17 @@ def parse(raw: bytes, *, limit: int = MAX_BYTES, undeclared_prefixes: bool = Fal
     """
     if len(raw) > limit:
         raise Unreadable(f"The XML has {len(raw)} bytes; at most {limit} are read")
+    # libxml2 refuses a text of 10 million bytes, which an embedded PDF may have. Its limits are lifted only
+    # for documents that were seen to have no document type and to be shallow.
+    large = len(raw) >= LIBXML_TEXT
+    if large:
+        _refuse_unsafe(raw)
     parser = etree.XMLParser(
         resolve_entities=False,
         load_dtd=False,
         dtd_validation=False,
         no_network=True,
-        huge_tree=False,
+        huge_tree=large,
         recover=undeclared_prefixes,
         remove_comments=True,
         remove_pis=True,
@@ -40,9 +47,7 @@ def parse(raw: bytes, *, limit: int = MAX_BYTES, undeclared_prefixes: bool = Fal
         if b"<!ENTITY" in raw or b"<!DOCTYPE" in raw:
             raise Unreadable("The XML has a document type declaration, which is refused") from None
         if "XML_PARSE_HUGE" in error.msg:
-            raise Unreadable(
-                "The XML has a text of more than 10 million bytes or is nested too deep"
-            ) from None
+            raise Unreadable(f"The XML is nested deeper than {MAX_DEPTH} elements") from None
         raise Unreadable(f"The document is not well-formed XML: {error.msg}") from None
     except ValueError:
         raise Unreadable("The document is not XML") from None
@@ -96,6 +101,33 @@ def path(node: Node) -> str:
             break
         current = parent
     return "/" + "/".join(reversed(steps))
+
+
+def _refuse_unsafe(raw: bytes) -> None:
+    """Refuse a document type or deep nesting, in one pass that keeps nothing."""
+    parser = expat.ParserCreate()
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise Unreadable(f"The XML is nested deeper than {MAX_DEPTH} elements")
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def doctype(*declaration: object) -> None:
+        raise Unreadable("The XML has a document type declaration, which is refused")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.StartDoctypeDeclHandler = doctype
+    try:
+        parser.Parse(raw.lstrip(), True)
+    except expat.ExpatError as error:
+        raise Unreadable(f"The document is not well-formed XML: {expat.ErrorString(error.code)}") from None
 
 
 def _check_depth(root: Node) -> None:

@@ -29,8 +29,8 @@ class Mapped:
 
     Entries are conditional: ``PUT Type?identifier=system|value`` for what the input asserts (create, or merge
     into what is there), ``POST`` with ``ifNoneExist`` for what it only mentions (create when unknown, else
-    leave as it is), plain ``POST`` for what is always new (Binary, Provenance). References between entries are
-    their ``fullUrl`` (``urn:uuid:...``). A document that replaces another says so in ``relatesTo`` with
+    leave as it is), plain ``POST`` for what is always new (Binary, Provenance). References between entries
+    are their ``fullUrl`` (``urn:uuid:...``). A document that replaces another says so in ``relatesTo`` with
     ``target.identifier``; who stores the Bundle resolves it.
 
     ``cleared`` names, per fullUrl, the elements the input deletes explicitly (HL7 null ``""``).

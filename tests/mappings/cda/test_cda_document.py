@@ -1,5 +1,6 @@
 """What is read of a CDA document before it is mapped, and what is refused."""
 
+import base64
 import time
 from pathlib import Path
 
@@ -110,6 +111,17 @@ def test_embedded_file_refused(text: str) -> None:
         _ = cda.read(level_1(text)).content
 
 
+def test_an_embedded_document_may_be_large() -> None:
+    content = b"%PDF-1.4" + bytes(12_000_000)
+    document = cda.read(
+        level_1(
+            f'<text mediaType="application/pdf" representation="B64">{base64.b64encode(content).decode()}</text>'
+        )
+    )
+    assert document.content is not None
+    assert document.content.data == content
+
+
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
@@ -123,8 +135,10 @@ def test_embedded_file_refused(text: str) -> None:
         ((FILE + HEADER.replace("<component>", "<title>&x;</title><component>")).encode(), "document type"),
         (("<!DOCTYPE d>" + HEADER).encode("utf-16"), "document type"),
         (HEADER.replace("<structuredBody/>", "<a>" * 120 + "</a>" * 120).encode(), "nested deeper than 100"),
-        (b"<a>" * 100_000, "nested too deep"),
-        (b"<a>" + b"x" * 10_100_000 + b"</a>", "a text of more than 10 million bytes"),
+        (b"<a>" * 100_000, "nested deeper than 100"),
+        (b"<a>" * 200 + b"x" * 10_100_000 + b"</a>" * 200, "nested deeper than 100"),
+        (b"<a>" + b"x" * 10_100_000, "not well-formed XML"),
+        (b"<!DOCTYPE a>" + b"<a>" + b"x" * 10_100_000 + b"</a>", "document type declaration"),
         (HEADER.replace('root="1.2.3"', 'root="2638"').encode(), "ClinicalDocument/id"),
         (HEADER.replace('<id root="1.2.3"/>', "").encode(), "ClinicalDocument/id"),
         (HEADER.replace("<structuredBody/>", "").encode(), "neither a nonXMLBody nor"),
