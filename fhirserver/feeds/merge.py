@@ -1,6 +1,6 @@
 """What an input says of a resource, joined with what is stored of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fhirserver.model import json
@@ -27,6 +27,23 @@ def merge(stored: Resource, sent: Resource, cleared: Iterable[str] = ()) -> Reso
         elif name not in ("id", "resourceType"):
             merged[name] = value
     return merged
+
+
+def point(value: Any, targets: Mapping[str, str]) -> Any:
+    """A copy whose references and attachment urls to a target's key are the target.
+
+    Mapped Bundles refer to their entries by fullUrl there and nowhere else.
+    """
+    if isinstance(value, dict):
+        return {
+            name: targets.get(part, part)
+            if name in ("reference", "url") and isinstance(part, str)
+            else point(part, targets)
+            for name, part in value.items()
+        }
+    if isinstance(value, list):
+        return [point(part, targets) for part in value]
+    return value
 
 
 def equal(one: Resource, other: Resource) -> bool:

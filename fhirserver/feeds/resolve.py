@@ -9,8 +9,7 @@ from typing import Any
 
 from fhirserver.feeds import documents
 from fhirserver.feeds.lookup import Found, Key, find, find_ids, key_of, named
-from fhirserver.feeds.merge import equal, merge
-from fhirserver.interactions import links
+from fhirserver.feeds.merge import equal, merge, point
 from fhirserver.model.json import Resource
 from fhirserver.server import Server
 from mappings.core.identity import ins_values
@@ -78,7 +77,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
             work.targets[entry.url] = f"{entry.type}/{entry.id}"
     for entry in work.entries:
         if not entry.dropped:
-            entry.resource = links.rewrite(entry.resource, work.targets)
+            entry.resource = point(entry.resource, work.targets)
     _relate_documents(work)
     written = [made for entry in _join(work.entries) if (made := _write(entry))]
     written += [_supersede(found) for found in work.replaced.values()]
@@ -119,7 +118,7 @@ def _fold(mapped: Mapped) -> list[_Entry]:
             earlier.cleared = (earlier.cleared | entry.cleared) - earlier.resource.keys()
     if aliases:
         for entry in entries:
-            entry.resource = links.rewrite(entry.resource, aliases)
+            entry.resource = point(entry.resource, aliases)
     return entries
 
 

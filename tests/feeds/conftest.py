@@ -91,7 +91,7 @@ def open_feed(
     ) -> AsyncIterator[Feed]:
         settings = make_settings(database=name, resource_types=TYPES, **options)
         database = Database(settings.mongodb_uri, name, embedded=True)
-        await database.prepare(TYPES)
+        await database.prepare(("Patient", "DocumentReference"))  # indexes are for speed
         repository = Repository(database, lambda type, body: indexer.index(json.stored(body)))
         blobs = Blobs(database)
         server = Server(

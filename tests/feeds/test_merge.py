@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fhirserver.feeds.merge import equal, merge
+from fhirserver.feeds.merge import equal, merge, point
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,20 @@ def test_merge(stored: Any, sent: Any, cleared: tuple[str, ...], merged: Any) ->
 def test_equal_looks_at_digits_not_at_order() -> None:
     assert equal({"a": 1, "b": [2]}, {"b": [2], "a": 1})
     assert not equal({"a": Decimal("1.0")}, {"a": Decimal("1.00")})
+
+
+def test_point() -> None:
+    resource = {
+        "subject": {"reference": "urn:uuid:a"},
+        "content": [{"attachment": {"url": "urn:uuid:b", "title": "urn:uuid:a"}}],
+        "identifier": [{"value": "urn:uuid:a"}],
+        "author": [{"reference": "urn:uuid:c"}],
+    }
+    pointed = point(resource, {"urn:uuid:a": "Patient/1", "urn:uuid:b": "Binary/2"})
+    assert pointed == {
+        "subject": {"reference": "Patient/1"},
+        "content": [{"attachment": {"url": "Binary/2", "title": "urn:uuid:a"}}],
+        "identifier": [{"value": "urn:uuid:a"}],
+        "author": [{"reference": "urn:uuid:c"}],
+    }
+    assert resource["subject"] == {"reference": "urn:uuid:a"}
