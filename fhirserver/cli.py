@@ -199,7 +199,7 @@ def _run(ready: Settings, listening: socket.socket) -> None:
         workers=ready.workers,
         loop="uvloop",
         http="httptools",
-        ws="none",
+        ws="wsproto",
         lifespan="on",
         log_level="warning",
         access_log=False,

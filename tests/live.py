@@ -41,7 +41,7 @@ def serve(settings: Settings) -> Iterator[Live]:
         port=settings.http_port,
         log_level="error",
         lifespan="on",
-        ws="none",
+        ws="wsproto",
         proxy_headers=False,
     )
     server = uvicorn.Server(config)

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from fhirserver.errors import NotFound
+from fhirserver.http import websocket
 from fhirserver.http.answers import send_result
 from fhirserver.http.bodies import headers_of
 from fhirserver.http.feeds import feed_routes
@@ -43,7 +44,7 @@ def build(opened: "Callable[[], AbstractAsyncContextManager[Parts]]") -> Starlet
     return application
 
 
-def _routes(parts: "Parts") -> list[Route | Mount]:
+def _routes(parts: "Parts") -> list[Route | Mount | WebSocketRoute]:
     health = Health(parts)
     fhir = FHIRApplication(parts.server)
     bases: list[Route | Mount] = []
@@ -51,8 +52,14 @@ def _routes(parts: "Parts") -> list[Route | Mount]:
     for path in dict.fromkeys((BASE_PATH, urlsplit(parts.server.base_url).path)):
         if path:
             bases += [Route(path, _Base(fhir)), Mount(path, app=fhir)]
+    sockets = []
+    if parts.server.subscriptions:
+        sockets.append(
+            WebSocketRoute(websocket.PATH, websocket.Notifications(parts.server.subscriptions).endpoint)
+        )
     return [
         *bases,
+        *sockets,
         Route("/health", health.ready),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),

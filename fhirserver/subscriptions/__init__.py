@@ -20,7 +20,7 @@ from fhirserver.settings import Settings
 from fhirserver.storage.leases import LEASE, Lease
 from fhirserver.storage.outbox import Outbox
 from fhirserver.storage.repository import Repository, now
-from fhirserver.subscriptions.definition import read
+from fhirserver.subscriptions.definition import Definition, read
 from fhirserver.subscriptions.delivery import Delivering
 from fhirserver.subscriptions.lifecycle import asked, change_status
 from fhirserver.subscriptions.watcher import Watcher
@@ -87,8 +87,12 @@ class Subscriptions:
             Unprocessable: this server could not do what it asks.
         """
         resource = asked(resource)
-        read(resource, 0, self._indexer, self._outbound, self._types)
+        self.definition(resource, 0)
         return resource
+
+    def definition(self, resource: Resource, version: int) -> Definition:
+        """Read a Subscription. Raises Unprocessable when this server cannot do what it asks."""
+        return read(resource, version, self._indexer, self._outbound, self._types)
 
     # --- the process that holds the lease
 

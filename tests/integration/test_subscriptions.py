@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import threading
 import time
 import uuid
@@ -12,6 +13,8 @@ from typing import Any
 
 import httpx2
 import pytest
+import wsproto.events
+from wsproto import ConnectionType, WSConnection
 
 from fhirserver.settings import Settings
 from fhirserver.validation import Validator
@@ -74,8 +77,8 @@ def listening(port: int = 0) -> Iterator[Endpoint]:
             length = int(self.headers.get("Content-Length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(length)
-            endpoint.taken.append(Taken(self.command, self.path, headers, body))
-            self.send_response(endpoint.status)
+            subscriber.taken.append(Taken(self.command, self.path, headers, body))
+            self.send_response(subscriber.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -86,11 +89,11 @@ def listening(port: int = 0) -> Iterator[Endpoint]:
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
-    endpoint = Endpoint(server.server_address[1])
+    subscriber = Endpoint(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield endpoint
+        yield subscriber
     finally:
         server.shutdown()
         server.server_close()
@@ -407,3 +410,52 @@ def test_every_process_matches_as_soon_as_a_subscription_is_active(
         subscribe(api, subscription(f"Patient?family={family}", endpoint.url))
         put(writer, new(), name=[{"family": family}])
         endpoint.wait(1)
+
+
+def test_a_websocket_is_pinged_for_each_event(subscribing: Live, api: httpx2.Client) -> None:
+    family = new()
+    body = subscription(f"Patient?family={family}", "")
+    body["channel"] = {"type": "websocket"}
+    id = subscribe(api, body)
+    other = subscribe(api, subscription("Patient?family=nobody", "http://127.0.0.1/"))
+    with Socket(subscribing.settings.http_port) as client:
+        client.send(f"bind {other}")
+        assert client.receive().startswith("error: ")
+        client.send("hello")
+        assert client.receive().startswith("error: bind ID")
+        client.send(f"bind {id}")
+        assert client.receive() == f"bound {id}"
+        put(api, new(), name=[{"family": "Another"}])
+        for _ in range(2):
+            put(api, new(), name=[{"family": family}])
+        assert [client.receive(), client.receive()] == [f"ping {id}"] * 2
+
+
+class Socket:
+    """A WebSocket client."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), 10)
+        self._state = WSConnection(ConnectionType.CLIENT)
+        self._socket.sendall(self._state.send(wsproto.events.Request("127.0.0.1", "/websocket")))
+        assert isinstance(self._event(), wsproto.events.AcceptConnection)
+
+    def __enter__(self) -> "Socket":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, text: str) -> None:
+        self._socket.sendall(self._state.send(wsproto.events.TextMessage(text)))
+
+    def receive(self) -> str:
+        event = self._event()
+        assert isinstance(event, wsproto.events.TextMessage)
+        return event.data
+
+    def _event(self) -> wsproto.events.Event:
+        while True:
+            for event in self._state.events():
+                return event
+            self._state.receive_data(self._socket.recv(4096))
