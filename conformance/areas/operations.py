@@ -1,0 +1,232 @@
+"""Operations. https://hl7.org/fhir/R4/operationslist.html; those without a page there name their guide"""
+
+from typing import Any
+
+from conformance import expect
+from conformance.checks import check
+from conformance.client import Answer, Resource
+from conformance.target import Target
+
+AREA = "operations"
+VALIDATE = "resource-operation-validate.html"
+META = "resource-operation-meta.html"
+
+
+def parameters(**values: Any) -> Resource:
+    """A Parameters resource; a dict is a resource, else the key of a value is ``name_valueType``."""
+    parameter = []
+    for name, value in values.items():
+        if isinstance(value, dict) and "resourceType" in value:
+            parameter.append({"name": name, "resource": value})
+        else:
+            parameter.append({"name": name.partition("_")[0], name.partition("_")[2]: value})
+    return {"resourceType": "Parameters", "parameter": parameter}
+
+
+def tags(answer: Answer) -> list[str]:
+    """The codes of the tags that a $meta operation returns."""
+    body = expect.resource(answer, "Parameters")
+    named = {each["name"]: each for each in body.get("parameter", ())}
+    meta = named.get("return", {}).get("valueMeta")
+    expect.require(meta is not None, f"no parameter return of type Meta: {sorted(named)}")
+    return [tag.get("code") for tag in meta.get("tag", ())]
+
+
+def severities(answer: Answer) -> set[str]:
+    return {issue["severity"] for issue in expect.outcome(answer, 200)["issue"]}
+
+
+@check(
+    AREA,
+    "$validate: 200 with issues, valid or not; nothing is stored",
+    VALIDATE,
+    "{type}/$validate",
+    each="type",
+)
+def validate(target: Target) -> None:
+    path = f"{target.type}/$validate"
+    good = target.sample()
+    for body in (good, parameters(resource=good)):
+        found = severities(target.send("POST", path, body))
+        expect.require(not found & {"error", "fatal"}, "a valid resource has errors")
+    found = severities(target.send("POST", path, parameters(resource={**good, "conformance": "x"})))
+    expect.require(found & {"error", "fatal"}, "a resource with an unknown element has no error")
+
+
+@check(
+    AREA, "$validate of an instance, with mode and profile", VALIDATE, "Patient/$validate", "Patient/create"
+)
+def validate_instance(target: Target) -> None:
+    made = target.create("Patient")
+    path = f"Patient/{made['id']}/$validate"
+    update = parameters(resource=made, mode_valueCode="update")
+    expect.require("error" not in severities(target.send("POST", path, update)), "mode=update has errors")
+    profile = parameters(resource=made, profile_valueUri="http://hl7.org/fhir/StructureDefinition/Patient")
+    answer = target.send("POST", "Patient/$validate", profile)
+    expect.require("error" not in severities(answer), "the profile Patient has errors")
+
+
+@check(AREA, "$meta gives the tags", META, "{type}/$meta", "{type}/create", each="type")
+def meta(target: Target) -> None:
+    made = target.create()
+    expect.require(
+        target.mark in tags(target.get(f"{target.type}/{made['id']}/$meta")), "the tag is not there"
+    )
+
+
+@check(AREA, "$meta-add adds a tag", META, "{type}/$meta-add", "{type}/create", "{type}/read", each="type")
+def meta_add(target: Target) -> None:
+    made = target.create()
+    added = parameters(meta_valueMeta={"tag": [{"system": "urn:conformance", "code": "added"}]})
+    answer = target.send("POST", f"{target.type}/{made['id']}/$meta-add", added)
+    expect.require({target.mark, "added"} <= set(tags(answer)), "the answer has not both tags")
+    stored = expect.resource(target.get(f"{target.type}/{made['id']}"), target.type)
+    expect.require("added" in [tag.get("code") for tag in stored["meta"]["tag"]], "the tag is not stored")
+
+
+@check(
+    AREA,
+    "$meta-delete removes a tag",
+    META,
+    "{type}/$meta-delete",
+    "{type}/create",
+    "{type}/read",
+    each="type",
+)
+def meta_delete(target: Target) -> None:
+    made = target.create()
+    gone = parameters(meta_valueMeta={"tag": made["meta"]["tag"]})
+    answer = target.send("POST", f"{target.type}/{made['id']}/$meta-delete", gone)
+    expect.require(target.mark not in tags(answer), "the answer still has the tag")
+    stored = expect.resource(target.get(f"{target.type}/{made['id']}"), target.type)
+    left = [tag.get("code") for tag in stored["meta"].get("tag", ())]
+    expect.require(target.mark not in left, "the tag is still stored")
+
+
+@check(
+    AREA,
+    "$everything: the patient and what belongs to it, nothing else",
+    "patient-operation-everything.html",
+    "Patient/$everything",
+    "Patient/create",
+    "Observation/create",
+)
+def everything(target: Target) -> None:
+    patient, other = target.create("Patient"), target.create("Patient")
+    own = target.create("Observation", subject={"reference": f"Patient/{patient['id']}"})
+    target.create("Observation", subject={"reference": f"Patient/{other['id']}"})
+    found: list[str] = []
+    url = f"Patient/{patient['id']}/$everything"
+    while url and len(found) < 20:
+        body = expect.bundle(target.get(url), "searchset")
+        found += [entry["resource"]["id"] for entry in body["entry"]]
+        url = expect.link(body, "next")
+    expect.same("ids", found, [patient["id"], own["id"]])
+    expect.outcome(target.get(f"Patient/{target.mark}/$everything"), 404)
+
+
+@check(
+    AREA,
+    "$match finds a person by demographics, with a score",
+    "patient-operation-match.html",
+    "Patient/$match",
+    "Patient/create",
+)
+def match(target: Target) -> None:
+    person = {
+        "name": [{"family": f"Z{target.mark[-12:]}", "given": ["Éloïse"]}],
+        "birthDate": "1980-02-29",
+        "gender": "female",
+        "identifier": [{"system": "urn:conformance", "value": target.mark}],
+    }
+    made = target.create("Patient", **person)
+    asked = parameters(resource={"resourceType": "Patient", **person}, count_valueInteger=5)
+    body = expect.bundle(target.send("POST", "Patient/$match", asked), "searchset")
+    scores = {entry["resource"]["id"]: entry["search"].get("score") for entry in body["entry"]}
+    expect.require(made["id"] in scores, f"the person is not among {len(scores)} matches")
+    expect.require(0 < scores[made["id"]] <= 1, f"search.score is {scores[made['id']]}")
+
+
+@check(
+    AREA,
+    "$docref finds the documents of a patient",
+    "https://hl7.org/fhir/uv/ipa/OperationDefinition-docref.html",
+    "DocumentReference/$docref",
+    "DocumentReference/create",
+    "Patient/create",
+)
+def docref(target: Target) -> None:
+    patient = target.create("Patient")["id"]
+    made = target.create("DocumentReference", subject={"reference": f"Patient/{patient}"})["id"]
+    target.create("DocumentReference")
+    body = expect.bundle(target.get("DocumentReference/$docref", {"patient": patient}), "searchset")
+    expect.same("documents", [each["id"] for each in expect.resources(body)], [made])
+    expect.refused(target.get("DocumentReference/$docref"), 400, 422)
+
+
+@check(
+    AREA,
+    "$document makes a document of a Composition and what it refers to",
+    "composition-operation-document.html",
+    "Composition/$document",
+    "Composition/create",
+    "Patient/create",
+)
+def document(target: Target) -> None:
+    patient = target.create("Patient")["id"]
+    made = target.create("Composition", subject={"reference": f"Patient/{patient}"})
+    body = expect.bundle(target.get(f"Composition/{made['id']}/$document"), "document")
+    types = [entry["resource"]["resourceType"] for entry in body["entry"]]
+    expect.equal("the first entry", types[0], "Composition")
+    expect.require("Patient" in types, "the subject is not in the document")
+    for element in ("identifier", "timestamp"):
+        expect.require(body.get(element), f"a document has a {element} (bdl-9, bdl-10)")
+
+
+@check(
+    AREA,
+    "$purge leaves nothing of a patient, no history either",
+    "https://build.fhir.org/patient-operation-purge.html",
+    "Patient/$purge",
+    "Patient/create",
+    "Observation/create",
+)
+def purge(target: Target) -> None:
+    patient = target.create("Patient")
+    own = target.create("Observation", subject={"reference": f"Patient/{patient['id']}"})
+    other = target.create("Observation")
+    answer = target.send("POST", f"Patient/{patient['id']}/$purge", parameters())
+    expect.status(answer, 200, 204)
+    for path in (f"Patient/{patient['id']}", f"Observation/{own['id']}"):
+        expect.status(target.get(path), 404)
+        expect.status(target.get(f"{path}/_history"), 404)
+    expect.status(target.get(f"Observation/{other['id']}"), 200)
+
+
+@check(AREA, "$export is accepted, has a status URL, and can be cancelled", "async.html#3.1.6.2", "$export")
+def export(target: Target) -> None:
+    cancelled(target, "$export")
+
+
+@check(
+    AREA,
+    "Patient/$export is accepted, has a status URL, and can be cancelled",
+    "async.html#3.1.6.2",
+    "Patient/$export",
+)
+def export_patients(target: Target) -> None:
+    cancelled(target, "Patient/$export")
+
+
+def cancelled(target: Target, path: str) -> None:
+    answer = target.get(path, {"_type": "Patient"}, {"Prefer": "respond-async"})
+    expect.status(answer, 202)
+    location = expect.header(answer, "Content-Location")
+    expect.status(target.get(location, headers={"Accept": "application/json"}), 200, 202)
+    expect.status(target.request("DELETE", location), 202)
+
+
+@check(AREA, "An operation that is none is refused", "operations.html#general", "{type}/read")
+def unknown(target: Target) -> None:
+    for path in (f"{target.type}/$conformance-unknown", "$conformance-unknown"):
+        expect.outcome(target.get(path), 400, 404, 405, 422, 501)
