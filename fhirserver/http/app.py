@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from fhirserver.errors import NotFound
+from fhirserver.errors import MethodNotAllowed, NotFound
 from fhirserver.http import websocket
 from fhirserver.http.answers import send_result
 from fhirserver.http.bodies import headers_of
@@ -20,6 +21,7 @@ from fhirserver.http.feeds import feed_routes
 from fhirserver.http.fhir import FHIRApplication
 from fhirserver.http.forwarded import BASE_PATH
 from fhirserver.http.health import Health
+from fhirserver.model.media_types import JSON
 from fhirserver.server import refusal
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def build(opened: "Callable[[], AbstractAsyncContextManager[Parts]]") -> Starlet
     application = Starlette(lifespan=lifespan)
     application.router.redirect_slashes = False
     application.router.default = _unknown_route
+    application.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
     return application
 
 
@@ -81,6 +84,13 @@ class _Base:
 
 async def _home(request: Request) -> Response:
     return RedirectResponse(f"{BASE_PATH}/metadata")
+
+
+async def _method_not_allowed(request: Request, error: Exception) -> Response:
+    """What Starlette's routes refuse, as an OperationOutcome."""
+    allowed = dict(getattr(error, "headers", None) or {}).get("Allow", "")
+    result = refusal(MethodNotAllowed(f"{request.method} is not possible here; {allowed} is"))
+    return Response(result.body, result.status, {"Allow": allowed}, JSON)
 
 
 async def _unknown_route(scope: Scope, receive: Receive, send: Send) -> None:

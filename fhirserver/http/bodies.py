@@ -1,5 +1,7 @@
 """The bytes of a request's body: bounded, unpacked, never read when they are not wanted."""
 
+import asyncio
+import contextlib
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from urllib.parse import parse_qsl
@@ -11,6 +13,7 @@ from fhirserver.model import media_types
 
 MAX_PARAMETERS = 1000
 FORM = "application/x-www-form-urlencoded"
+LET_GO_BYTES, LET_GO_SECONDS = 1024**3, 20
 UNPACKED = 1024 * 1024
 """A packed body is unpacked in pieces of so many bytes, so that a small one cannot become a huge one."""
 
@@ -28,7 +31,7 @@ async def chunks(receive: Receive, headers: Mapping[str, str], limit: int) -> As
     """The body as it arrives, unpacked.
 
     Raises:
-        TooLarge: it is, or is announced, larger than the limit; the rest is not read.
+        TooLarge: it is, or is announced, larger than the limit; the rest is not kept.
         UnsupportedMediaType: packed in another way than gzip.
         BadRequest: it ends before its time.
     """
@@ -39,7 +42,7 @@ async def chunks(receive: Receive, headers: Mapping[str, str], limit: int) -> As
         )
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
-        raise _too_large(limit)
+        raise await _too_large(receive, headers, limit)
     packed = _Gzip() if encoding != "identity" else None
     size = read = 0
     more = True
@@ -50,14 +53,14 @@ async def chunks(receive: Receive, headers: Mapping[str, str], limit: int) -> As
         part, more = message.get("body", b""), message.get("more_body", False)
         read += len(part)
         if read > limit:
-            raise _too_large(limit)
+            raise await _too_large(receive, headers, limit)
         if packed is None:
             yield part
             continue
         for piece in packed.unpack(part):
             size += len(piece)
             if size > limit:
-                raise _too_large(limit)
+                raise await _too_large(receive, headers, limit)
             yield piece
     if packed is not None:
         packed.end()
@@ -94,8 +97,26 @@ def form(body: bytes) -> tuple[tuple[str, str], ...]:
         raise BadRequest(f"There are more than {MAX_PARAMETERS} parameters") from None
 
 
-def _too_large(limit: int) -> TooLarge:
+async def _too_large(receive: Receive, headers: Mapping[str, str], limit: int) -> TooLarge:
+    """The refusal of a body, after the rest of it was let go by.
+
+    A client that is still sending does not see an answer: its connection would be reset. One that asked first
+    (Expect: 100-continue) is answered at once.
+    """
+    if headers.get("expect", "").lower() != "100-continue":
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LET_GO_SECONDS):
+                await _let_go(receive)
     return TooLarge(f"The body is larger than {limit} bytes", headers={"Connection": "close"})
+
+
+async def _let_go(receive: Receive) -> None:
+    passed = 0
+    while passed < LET_GO_BYTES:
+        message = await receive()
+        passed += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return
 
 
 class _Gzip:

@@ -274,3 +274,12 @@ def test_capabilities_are_those_of_the_server(client: httpx2.Client) -> None:
     assert {"identifier", "family", "birthdate", "general-practitioner", "_id", "_lastUpdated"} <= {
         p["name"] for p in types["Patient"]["searchParam"]
     }
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/health"), ("GET", "/feeds/cda"), ("DELETE", "/inbox")]
+)
+def test_405_outside_of_fhir_is_an_outcome_too(client: httpx2.Client, method: str, path: str) -> None:
+    answer = client.request(method, str(client.base_url).replace("/fhir/", path))
+    assert (answer.status_code, issue(answer)["code"]) == (405, "not-supported")
+    assert answer.headers["allow"]
