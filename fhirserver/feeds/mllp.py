@@ -85,6 +85,9 @@ class Listener:
             await connection.serve()
         except (ConnectionError, TimeoutError, ssl.SSLError) as error:
             log.info("mllp connection lost", reason=type(error).__name__)
+        except Exception as error:
+            # Its text may quote a message: only its kind is told. What was acknowledged is stored.
+            log.error("mllp connection ended", reason=type(error).__name__)
         finally:
             del self._connections[task]
             writer.close()

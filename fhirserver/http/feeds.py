@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -41,6 +42,8 @@ STATUS_CODES = {
 """Status of the item -> HTTP status."""
 ACKNOWLEDGED = {"AA": 200, "AE": 422, "AR": 400}
 """HL7v2 acknowledgement code -> HTTP status; of several messages the worst counts."""
+log = structlog.get_logger()
+
 LIMIT, MAX_LIMIT = 50, 1000
 FILTERS = ("status", "kind", "source", "control-id", "since", "limit", "before")
 
@@ -158,6 +161,11 @@ def _answered(handler: Any) -> Any:
         except FHIRError as error:
             body = outcome.body(error.issues)
             return Response(body, error.status, error.headers, "application/fhir+json; charset=utf-8")
+        except Exception as error:
+            # The text of an unforeseen error may quote the input: only its kind and place are told.
+            log.error("unforeseen error", kind=type(error).__name__, where=handler.__name__)
+            body = outcome.body([Issue("fatal", "exception", "Unforeseen error; it was logged")])
+            return Response(body, 500, media_type="application/fhir+json; charset=utf-8")
         return response
 
     return endpoint

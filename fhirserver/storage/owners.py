@@ -1,7 +1,7 @@
 """Who works on what: processes that share the inbox, each kept alive by its heartbeat.
 
 An item names its owner. When an owner's lease has run out, one of the living takes over the owner itself, and
-so all its items at once and in their order.
+so all its items at once and in their order. The clocks of the machines have to agree to a few seconds.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,9 @@ class Owners:
         """Stay alive, and take over the dead: give the owners taken over now. Raises Unavailable."""
         try:
             for owner in self.mine:
-                await self._owners.update_one({"_id": owner}, {"$set": {"until": _until()}})
+                # Who was taken for dead by mistake registers again.
+                beat = {"$set": {"until": _until()}}
+                await self._owners.update_one({"_id": owner}, beat, upsert=owner == self.name)
             now = datetime.now(UTC)
             others = [d async for d in self._owners.find({}) if d["_id"] not in self.mine]
             taken = set()

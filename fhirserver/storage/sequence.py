@@ -2,6 +2,7 @@
 
 import asyncio
 
+from bson import Int64
 from pymongo.errors import PyMongoError
 
 from fhirserver.errors import Unavailable
@@ -38,10 +39,16 @@ class Sequence:
 
     async def _take(self) -> None:
         try:
+            # Two steps: where several processes create the counter at once, find_one_and_update with upsert
+            # gives some of them no document on the embedded engine.
+            name = {"_id": self._name}
+            await self._counters.update_one(name, {"$setOnInsert": {"n": Int64(0)}}, upsert=True)
             document = await self._counters.find_one_and_update(
-                {"_id": self._name}, {"$inc": {"n": BLOCK}}, upsert=True, return_document=True
+                name, {"$inc": {"n": Int64(BLOCK)}}, return_document=True
             )
         except PyMongoError:
-            raise Unavailable("The database does not take the write now") from None
-        self._end = int((document or {})["n"])
+            document = None
+        if document is None:
+            raise Unavailable("The database does not take the write now")
+        self._end = int(document["n"])
         self._last = self._end - BLOCK

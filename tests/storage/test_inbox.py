@@ -215,6 +215,10 @@ async def test_one_of_the_living_takes_over_a_dead_owner(inbox: Inbox) -> None:
     await other.release()
     assert await keeper.beat() == {other.name}
     assert keeper.alone
+    await keeper.forget(other.name)
+    await other.beat()  # it lives after all
+    assert await keeper.beat() == set()
+    assert not keeper.alone
 
 
 async def test_listing_uses_indexes(inbox: Inbox) -> None:
