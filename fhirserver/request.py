@@ -23,7 +23,8 @@ class Request:
     ``headers`` have lower-case names. ``resource`` is the body already decoded (else ``body`` holds its
     bytes). ``unit`` collects the writes when the request is part of a transaction. ``base_url`` is the base
     as the client sees it, for links (empty: the server's own); ``format`` the media type to answer in.
-    ``interaction`` is its code, once it is routed.
+    Routing fills in ``interaction`` (its code) and what the path names: ``type``, ``id``, ``version``, and
+    ``member``, the type that is searched in a compartment.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Request:
     type: str = ""
     id: str = ""
     version: str = ""
+    member: str = ""
     base_url: str = ""
     format: str = JSON
     interaction: str = ""

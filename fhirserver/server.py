@@ -111,6 +111,10 @@ class Server:
                 request.id = segment
             elif name == "{vid}":
                 request.version = segment
+            elif name == "{member}":
+                if segment != "*":
+                    self.check_type(segment)
+                request.member = segment
         found = interactions.ROUTES.get((method, shape))
         if found is not None:
             request.interaction, interaction = found

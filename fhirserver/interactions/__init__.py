@@ -13,7 +13,7 @@ from fhirserver.interactions.delete import conditional_delete, delete
 from fhirserver.interactions.history import history
 from fhirserver.interactions.patch import conditional_patch, patch
 from fhirserver.interactions.read import read, vread
-from fhirserver.interactions.search import search
+from fhirserver.interactions.search import search, search_compartment, search_system
 from fhirserver.interactions.update import conditional_update, update
 from fhirserver.request import Request, Result
 
@@ -25,6 +25,8 @@ Interaction = Callable[[Request, "Server"], Awaitable[Result]]
 ROUTES: dict[tuple[str, str], tuple[str, Interaction]] = {
     ("GET", "metadata"): ("capabilities", capabilities),
     ("POST", ""): ("transaction", bundle),
+    ("GET", ""): ("search-system", search_system),
+    ("POST", "_search"): ("search-system", search_system),
     ("GET", "{type}"): ("search-type", search),
     ("POST", "{type}/_search"): ("search-type", search),
     ("POST", "{type}"): ("create", create),
@@ -37,6 +39,8 @@ ROUTES: dict[tuple[str, str], tuple[str, Interaction]] = {
     ("DELETE", "{type}/{id}"): ("delete", delete),
     ("GET", "{type}/{id}/_history"): ("history-instance", history),
     ("GET", "{type}/{id}/_history/{vid}"): ("vread", vread),
+    ("GET", "{type}/{id}/{member}"): ("search-compartment", search_compartment),
+    ("POST", "{type}/{id}/{member}/_search"): ("search-compartment", search_compartment),
 }
 """(method, path shape) -> (interaction's code in the CapabilityStatement, function)."""
 
@@ -61,6 +65,6 @@ def shape_of(segments: list[str]) -> str:
     """The shape of a path: its literals and, in braces, what stands for a type, an id or a version."""
     if not segments or segments == ["metadata"]:
         return "/".join(segments)
-    names = ("{type}", "{id}", "", "{vid}")
+    names = ("{type}", "{id}", "{member}", "{vid}")
     parts = [s if s.startswith(("_", "$")) else name for s, name in zip(segments, names, strict=False)]
     return "/".join(parts) if len(segments) <= len(names) else "?"

@@ -1,17 +1,22 @@
-"""https://hl7.org/fhir/R4/http.html#search"""
+"""https://hl7.org/fhir/R4/http.html#search: of a type, of several (system level), of a compartment"""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from fhirserver.errors import BadRequest, Issue, UnsupportedMediaType
-from fhirserver.interactions.parts import full_body
-from fhirserver.model import json
-from fhirserver.model.outcome import outcome
+from fhirserver.interactions import parts
+from fhirserver.interactions.compartments import Compartment
+from fhirserver.model import json, outcome, subset
+from fhirserver.model.media_types import NDJSON
+from fhirserver.model.subset import Subset
 from fhirserver.request import Request, Result
-from fhirserver.search.query import Query
+from fhirserver.search.query import And, Everything, Query
+from fhirserver.storage import several
 from fhirserver.storage.documents import Stored
-from fhirserver.storage.pipeline import Position
+from fhirserver.storage.pipeline import Page, Position
 
 if TYPE_CHECKING:
     from fhirserver.server import Server
@@ -19,70 +24,170 @@ if TYPE_CHECKING:
 PAGE = "_page"
 FORMATS = ("_format", "_pretty")
 HANDLING = ("strict", "lenient")
+CHUNK = 64 * 1024
+"""A stream of resources is sent in pieces of about so many bytes."""
+
+Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the URL of a search selects; ``path`` is the URL below the base, for links.
+
+    ``several`` says that the parameter ``_type`` may choose among the types.
+    """
+
+    path: str
+    types: tuple[str, ...]
+    several: bool = False
+    compartment: Compartment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search that was understood: a query for each type, with the same sort and count."""
+
+    queries: list[Query]
+    pairs: Pairs
+    part: Subset
+    ignored: Pairs
+    after: Position | None
+
+    @property
+    def count(self) -> int:
+        return self.queries[0].count if self.queries else 0
+
+    @property
+    def counts_only(self) -> bool:
+        return self.count == 0 or self.part.summary == "count"
 
 
 async def search(request: Request, server: "Server") -> Result:
-    """One page of the matches of a type; the ``next`` link carries all that its page needs."""
-    pairs = _pairs(request)
-    token = dict(pairs).get(PAGE)
-    if token is None:
-        after = None
-    else:
-        pairs, after = _open(token, request.type, server)
-    handling = request.prefer("handling", HANDLING)
-    query = server.compile(request.type, pairs, lenient=handling == "lenient")
-    wants_total = query.total == "accurate" or query.count == 0 or query.summary == "count"
-    total = await server.repository.count(query) if wants_total else None
-    if query.count == 0 or query.summary == "count":
-        return Result(200, _bundle(request, query, [], total, ""))
-    page = await server.repository.search(query, after, query.count)
-    if total is None and page.next is None and after is None:
+    """The matches of a type."""
+    return await _answer(Scope(request.type, (request.type,)), request, server)
+
+
+async def search_system(request: Request, server: "Server") -> Result:
+    """The matches of all types, or of those that ``_type`` names."""
+    return await _answer(Scope("", tuple(sorted(server.types)), several=True), request, server)
+
+
+async def search_compartment(request: Request, server: "Server") -> Result:
+    """The matches in a compartment, of one type or (``*``) of all: ``Patient/1/Observation``."""
+    compartment = Compartment(request.type, request.id)
+    types = compartment.types(server)
+    path = f"{request.type}/{request.id}/{request.member}"
+    if request.member == "*":
+        return await _answer(Scope(path, types, True, compartment), request, server)
+    if request.member not in types:
+        raise BadRequest(
+            f"No {request.member} is in the compartment of a {request.type}; {', '.join(types)} are"
+        )
+    return await _answer(Scope(path, (request.member,), False, compartment), request, server)
+
+
+async def _answer(scope: Scope, request: Request, server: "Server") -> Result:
+    """One page, whose ``next`` link carries all that the next one needs; or a stream of everything."""
+    asked = _understand(scope, request, server)
+    database = server.repository.database
+    headers = {}
+    if handling := request.prefer("handling", HANDLING):
+        headers["Preference-Applied"] = f"handling={handling}"
+    total = None
+    if asked.counts_only or any(query.total == "accurate" for query in asked.queries):
+        total = await several.count(database, asked.queries)
+    if asked.counts_only:
+        body = _bundle(scope, asked, request, [], total, "")
+        return Result(200, body, headers=headers)
+    page = await several.page(database, asked.queries, asked.after, asked.count)
+    if request.format == NDJSON:
+        return Result(200, content_type=NDJSON, headers=headers, stream=_lines(page, asked, server))
+    if total is None and page.next is None and asked.after is None:
         total = len(page.resources)  # all of them are on this page: the total costs nothing
-    following = server.seal([request.type, pairs, page.next.values, page.next.tie]) if page.next else ""
-    entries = await asyncio.gather(*(_entry(stored, request, server) for stored in page.resources))
-    result = Result(200, _bundle(request, query, list(entries), total, following))
-    if handling:
-        result.headers["Preference-Applied"] = f"handling={handling}"
-    return result
+    following = ""
+    if page.next:
+        following = server.seal([scope.path, asked.pairs, page.next.values, page.next.tie])
+    entries = list(
+        await asyncio.gather(*(_entry(stored, asked.part, request, server) for stored in page.resources))
+    )
+    return Result(200, _bundle(scope, asked, request, entries, total, following), headers=headers)
 
 
-def _pairs(request: Request) -> list[tuple[str, str]]:
-    pairs = list(request.query)
-    if request.method == "POST":
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if request.body and media_type != "application/x-www-form-urlencoded":
-            raise UnsupportedMediaType("_search takes application/x-www-form-urlencoded")
-        try:
-            pairs += parse_qsl(request.body.decode(), keep_blank_values=True)
-        except UnicodeDecodeError:
-            raise BadRequest("The form is not UTF-8") from None
-    return [(name, value) for name, value in pairs if name not in FORMATS]
+# --- what is asked
 
 
-def _open(token: str, type: str, server: "Server") -> tuple[list[tuple[str, str]], Position]:
+def _understand(scope: Scope, request: Request, server: "Server") -> Asked:
+    """Raises BadRequest: a parameter is unknown or its value not understood."""
+    if request.method == "POST" and request.body:
+        raise UnsupportedMediaType("_search takes application/x-www-form-urlencoded")
+    pairs = [(name, value) for name, value in request.query if name not in FORMATS]
+    after = None
+    if token := request.parameter(PAGE):
+        if len(pairs) > 1:
+            raise BadRequest(f"{PAGE} stands alone: the page has the search's parameters", expression=PAGE)
+        pairs, after = _open(token, scope, server)
+    lenient = request.prefer("handling", HANDLING) == "lenient"
+    types, criteria = _types(scope, pairs, server)
+    part = subset.parse(_only("_summary", criteria), _only("_elements", criteria), types, server.definitions)
+    criteria = [(name, value) for name, value in criteria if name not in ("_summary", "_elements")]
+    queries: list[Query] = []
+    for type in types:
+        query = server.compile(type, criteria, lenient=lenient)
+        if scope.compartment is None:
+            queries.append(query)
+            continue
+        for condition in scope.compartment.conditions(type, server):
+            both = condition if isinstance(query.condition, Everything) else And((condition, query.condition))
+            queries.append(replace(query, condition=both))
+    ignored = [pair for pair in dict.fromkeys(pairs) if any(pair in query.ignored for query in queries)]
+    return Asked(queries, [pair for pair in pairs if pair not in ignored], part, ignored, after)
+
+
+def _types(scope: Scope, pairs: Pairs, server: "Server") -> tuple[tuple[str, ...], Pairs]:
+    """The types that are searched, and the parameters without ``_type``."""
+    if not scope.several or not (chosen := _only("_type", pairs)):
+        return scope.types, pairs
+    types = tuple(dict.fromkeys(name.strip() for name in chosen.split(",")))
+    for type in types:
+        if type not in scope.types:
+            raise BadRequest(
+                f"_type names {type[:64]!r}; here it can name {', '.join(scope.types)}", expression="_type"
+            )
+    return types, [(name, value) for name, value in pairs if name != "_type"]
+
+
+def _only(name: str, pairs: Pairs) -> str:
+    values = [value for key, value in pairs if key == name]
+    if len(values) > 1:
+        raise BadRequest(f"{name} is given more than once", expression=name)
+    return values[0] if values else ""
+
+
+def _open(token: str, scope: Scope, server: "Server") -> tuple[Pairs, Position]:
     """What a ``next`` link carries: the query and where the page begins."""
     sealed = server.unseal(token)
-    if not isinstance(sealed, list) or len(sealed) != 4 or sealed[0] != type:
+    if not isinstance(sealed, list) or len(sealed) != 4 or sealed[0] != scope.path:
         raise BadRequest(f"{PAGE} is not a page of this search", expression=PAGE)
     _, pairs, values, tie = sealed
     return [(name, value) for name, value in pairs], Position(tuple(values), tie)
 
 
-def _bundle(request: Request, query: Query, entries: list[bytes], total: int | None, following: str) -> bytes:
+# --- what is answered
+
+
+def _bundle(
+    scope: Scope, asked: Asked, request: Request, entries: list[bytes], total: int | None, following: str
+) -> bytes:
     """Splice the stored bodies into a searchset: nothing is decoded on the way out."""
-    base = f"{request.base_url}/{request.type}"
-    parameters = urlencode(query.parameters, safe=":/,|")
-    links: list[dict[str, Any]] = [
-        {"relation": "self", "url": f"{base}?{parameters}" if parameters else base}
-    ]
+    base = f"{request.base_url}/{scope.path}".rstrip("/")
+    shown = [(name, value) for name, value in asked.pairs if value]
+    # What chooses the format belongs to every link: a client that cannot set headers follows them, too.
+    formats = [(name, value) for name, value in request.query if name in FORMATS]
+    links = [{"relation": "self", "url": _url(base, [*shown, *formats])}]
     if following:
-        links.append({"relation": "next", "url": f"{base}?{PAGE}={following}"})
-    if query.ignored:
-        names = ", ".join(sorted({name for name, _ in query.ignored}))
-        warning = outcome(
-            [Issue("warning", "not-supported", f"Ignored as asked (handling=lenient): {names}")]
-        )
-        entries.append(b'{"resource":' + json.format(warning) + b',"search":{"mode":"outcome"}}')
+        links.append({"relation": "next", "url": _url(base, [(PAGE, following), *formats])})
+    if asked.ignored:
+        entries.append(b'{"resource":' + _warning(asked) + b',"search":{"mode":"outcome"}}')
     head = b'{"resourceType":"Bundle","type":"searchset"'
     if total is not None:
         head += b',"total":%d' % total
@@ -92,7 +197,33 @@ def _bundle(request: Request, query: Query, entries: list[bytes], total: int | N
     return head + b"}"
 
 
-async def _entry(stored: Stored, request: Request, server: "Server") -> bytes:
+def _url(base: str, pairs: Pairs) -> str:
+    return f"{base}?{urlencode(pairs, safe=':/,|=')}" if pairs else base
+
+
+def _warning(asked: Asked) -> bytes:
+    names = ", ".join(sorted({name for name, _ in asked.ignored}))
+    issue = Issue("warning", "not-supported", f"Ignored as asked (handling=lenient): {names}")
+    return outcome.body([issue])
+
+
+async def _entry(stored: Stored, part: Subset, request: Request, server: "Server") -> bytes:
     url = json.format(f"{request.base_url}/{stored.reference}")
-    body = await full_body(stored, server)
+    body = await parts.shown(stored, part, server)
     return b'{"fullUrl":' + url + b',"resource":' + body + b',"search":{"mode":"match"}}'
+
+
+async def _lines(page: Page, asked: Asked, server: "Server") -> AsyncGenerator[bytes, None]:
+    """Every match, one a line, page after page: https://hl7.org/fhir/R4/nd-json.html"""
+    chunk = _warning(asked) + b"\n" if asked.ignored else b""
+    while True:
+        for stored in page.resources:
+            chunk += await parts.shown(stored, asked.part, server) + b"\n"
+            if len(chunk) > CHUNK:
+                yield chunk
+                chunk = b""
+        if page.next is None:
+            break
+        page = await several.page(server.repository.database, asked.queries, page.next, asked.count)
+    if chunk:
+        yield chunk

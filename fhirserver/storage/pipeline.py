@@ -6,17 +6,17 @@ selective part; where even that may match much of the collection, results are ta
 ``seq``, so that the cost follows the size of the page.
 """
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from fhirserver.search import query as q
+from fhirserver.storage.chains import resolve
 from fhirserver.storage.database import Collection, Database
 from fhirserver.storage.documents import FIELDS, Document, Stored, from_document
+from fhirserver.storage.drivers import Driver, choose
+from fhirserver.storage.filters import exactly
 
 WINDOW = 4096
-NARROW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Position:
 
     values: tuple[str | int | None, ...]
     tie: str | int
+    inclusive: bool = False
+    """Whether the resource of the tie-breaker itself still belongs after the position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +37,46 @@ class Page:
 
 async def page(database: Database, query: q.Query, after: Position | None, limit: int) -> Page:
     """At most ``limit`` matches after a position; ``next`` is None exactly when there is no more."""
-    if isinstance(query.condition, q.Nothing):
-        return Page([], None)
+    found = await rows(database, query, after, limit + 1)
+    more = len(found) > limit > 0
+    return Page([stored for stored, _ in found[:limit]], found[limit - 1][1] if more else None)
+
+
+async def rows(
+    database: Database, query: q.Query, after: Position | None, limit: int
+) -> list[tuple[Stored, Position]]:
+    """At most ``limit`` matches after a position, in order, each with its own position.
+
+    Raises:
+        TooCostly: a step of a chain matches too much.
+    """
+    condition = await resolve(database, query.type, query.condition)
+    if isinstance(condition, q.Nothing):
+        return []
     collection = database.collection(query.type)
-    driver = _driver(query.condition)
-    rest: list[Document] = [{"$match": _filter(query.condition)}]
+    driver = choose(condition)
+    rest: list[Document] = [{"$match": exactly(condition)}]
     if query.sort:
-        documents = await _sorted(collection, driver, rest, query.sort, after, limit + 1)
-    elif driver.selective:
-        documents = await _newest(collection, driver, rest, after, limit + 1)
+        documents = await _sorted(collection, driver, rest, query.sort, after, limit)
+        positions = [Position(tuple(d["k"]), d["_id"]) for d in documents]
     else:
-        documents = await _windows(database, collection, driver, rest, after, limit + 1)
-    resources = [from_document(query.type, d["_id"], d) for d in documents[:limit]]
-    if len(documents) <= limit or not resources:
-        return Page(resources, None)
-    last = documents[limit - 1]
-    return Page(
-        resources, Position(tuple(last["k"]), last["_id"]) if query.sort else Position((), int(last["seq"]))
-    )
+        if driver.selective:
+            documents = await _newest(collection, driver, rest, after, limit)
+        else:
+            documents = await _windows(database, collection, driver, rest, after, limit)
+        positions = [Position((), int(d["seq"])) for d in documents]
+    found = [from_document(query.type, d["_id"], d) for d in documents]
+    return list(zip(found, positions, strict=True))
 
 
 async def count(database: Database, query: q.Query) -> int:
-    """How many resources match; costs as much as there are."""
-    if isinstance(query.condition, q.Nothing):
+    """How many resources match; costs as much as there are. Raises TooCostly, see ``rows``."""
+    condition = await resolve(database, query.type, query.condition)
+    if isinstance(condition, q.Nothing):
         return 0
-    driver = _driver(query.condition)
     stages: list[Document] = [
-        {"$match": driver.filter or {"seq": {"$gt": 0}}},
-        {"$match": _filter(query.condition)},
+        {"$match": choose(condition).filter or {"seq": {"$gt": 0}}},
+        {"$match": exactly(condition)},
         {"$count": "n"},
     ]
     async for row in await database.collection(query.type).aggregate(stages):
@@ -74,7 +88,7 @@ async def count(database: Database, query: q.Query) -> int:
 
 
 async def _newest(
-    collection: Collection, driver: "Driver", rest: list[Document], after: Position | None, limit: int
+    collection: Collection, driver: Driver, rest: list[Document], after: Position | None, limit: int
 ) -> list[Document]:
     stages: list[Document] = [
         {"$match": driver.filter},
@@ -89,7 +103,7 @@ async def _newest(
 async def _windows(
     database: Database,
     collection: Collection,
-    driver: "Driver",
+    driver: Driver,
     rest: list[Document],
     after: Position | None,
     limit: int,
@@ -119,7 +133,7 @@ async def _windows(
 
 async def _sorted(
     collection: Collection,
-    driver: "Driver",
+    driver: Driver,
     rest: list[Document],
     sort: tuple[q.Sort, ...],
     after: Position | None,
@@ -162,7 +176,7 @@ def _past(sort: tuple[q.Sort, ...], after: Position) -> Document:
             beyond: Document = {f"k{i}": {"$lt" if s.descending else "$gt": value}}
             alternatives += [{**equal, **beyond}, {**equal, f"m{i}": True}]
         equal = {**equal, f"k{i}": value} if value is not None else {**equal, f"m{i}": True}
-    alternatives.append({**equal, "_id": {"$gt": after.tie}})
+    alternatives.append({**equal, "_id": {"$gte" if after.inclusive else "$gt": after.tie}})
     return {"$or": alternatives}
 
 
@@ -172,135 +186,3 @@ def _before(after: Position | None) -> list[Document]:
 
 async def _run(collection: Collection, stages: list[Document]) -> list[Document]:
     return [document async for document in await collection.aggregate(stages)]
-
-
-# --- choosing the driver
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """One indexable filter that every match satisfies. A lower rank is more selective."""
-
-    filter: Document
-    rank: int
-
-    @property
-    def selective(self) -> bool:
-        return self.rank < BROAD
-
-
-BROAD = 50
-EVERYTHING = Driver({}, 100)
-
-
-def _driver(condition: q.Condition) -> Driver:
-    match condition:
-        case q.Ids(ids):
-            return Driver({"_id": {"$in": list(ids)}}, 0)
-        case q.Keys(keys):
-            wanted = keys[0] if len(keys) == 1 else {"$in": list(keys)}
-            return Driver({"keys": wanted}, min(99, _breadth(keys)))
-        case q.Range(low, high):
-            return Driver({"sorted": {"$gte": low, "$lt": high}}, _spread(low, high))
-        case q.KeyRange(low, high):
-            return Driver({"keys": {"$gte": low, "$lt": high}}, 80)
-        case q.Updated(low, high):
-            bounds = {op: v for op, v in (("$gte", low), ("$lt", high)) if v is not None}
-            return Driver({"updated": bounds}, 40) if bounds else EVERYTHING
-        case q.And(parts):
-            return min((_driver(part) for part in parts), key=lambda d: d.rank, default=EVERYTHING)
-        case q.Or(parts):
-            return _union([_driver(part) for part in parts])
-        case _:
-            return EVERYTHING
-
-
-def _breadth(keys: Iterable[str]) -> int:
-    """How much of a collection keys may match, by what they name.
-
-    An identifier is one resource, a reference to a patient or an encounter a few; a code, a status or a
-    presence key may be half of everything.
-    """
-    worst = 0
-    for key in keys:
-        _, _, value = key.partition("|")
-        if key.startswith(("identifier|", "_id|")) and value:
-            rank = 5
-        elif re.search(
-            r"\b(Patient|Encounter|RelatedPerson|DiagnosticReport|DocumentReference|Specimen)/", value
-        ):
-            rank = 10
-        else:
-            rank = 60
-        worst = max(worst, rank)
-    return worst
-
-
-def _spread(low: str, high: str) -> int:
-    """How much of a collection a range may match: bounds that begin alike enclose little."""
-    start = low.find("|") + 1
-    return 30 if low[: start + NARROW] == high[: start + NARROW] else 70
-
-
-def _union(drivers: list[Driver]) -> Driver:
-    """All alternatives by equality on one field: one $in. Anything else has no single index."""
-    sets = [_equal_keys(driver) for driver in drivers]
-    if sets and all(sets):
-        keys = [key for found in sets for key in found]
-        return Driver({"keys": {"$in": keys}}, max(d.rank for d in drivers))
-    if drivers and all(set(d.filter) == {"_id"} for d in drivers):
-        return Driver({"_id": {"$in": [i for d in drivers for i in d.filter["_id"]["$in"]]}}, 0)
-    return EVERYTHING
-
-
-def _equal_keys(driver: Driver) -> list[str]:
-    """The keys that a driver finds by equality; none when it is a range or about another field."""
-    match driver.filter:
-        case {"keys": str(key)}:
-            return [key]
-        case {"keys": {"$in": list(keys)}}:
-            return keys
-        case _:
-            return []
-
-
-# --- the exact filter
-
-
-def _filter(condition: q.Condition) -> Document:
-    """The whole condition as a match; a deletion has no ``seq`` and never matches."""
-    return {"seq": {"$gt": 0}, "$and": [_exact(condition)]}
-
-
-def _exact(condition: q.Condition) -> Document:
-    match condition:
-        case q.Everything():
-            return {}
-        case q.Nothing():
-            return {"_id": {"$in": []}}
-        case q.Ids(ids):
-            return {"_id": {"$in": list(ids)}}
-        case q.Keys(keys):
-            return {"keys": {"$in": list(keys)}}
-        case q.KeyRange(low, high):
-            return {"keys": {"$elemMatch": {"$gte": low, "$lt": high}}}
-        case q.Range(low, high, pattern):
-            bounds: Document = {"$gte": low, "$lt": high}
-            if pattern:
-                bounds["$regex"] = pattern
-            return {"sorted": {"$elemMatch": bounds}}
-        case q.Interval(parameter, low, high):
-            wanted: Document = {"p": parameter}
-            for name, sides in (("l", low), ("h", high)):
-                if sides:
-                    wanted[name] = dict(sides)
-            return {"intervals": {"$elemMatch": wanted}}
-        case q.Updated(low, high):
-            limits = {op: v for op, v in (("$gte", low), ("$lt", high)) if v is not None}
-            return {"updated": limits} if limits else {}
-        case q.And(parts):
-            return {"$and": [_exact(part) for part in parts]} if parts else {}
-        case q.Or(parts):
-            return {"$or": [_exact(part) for part in parts]} if parts else {"_id": {"$in": []}}
-        case q.Not(inner):
-            return {"$nor": [_exact(inner)]}
