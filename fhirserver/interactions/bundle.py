@@ -4,10 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from fhirserver.errors import BadRequest
+from fhirserver.errors import BadRequest, TooLarge
 from fhirserver.interactions import prepare
 from fhirserver.interactions.respond import RETURN
-from fhirserver.interactions.transaction import Entry, transact
+from fhirserver.interactions.transaction import READS, Entry, transact
 from fhirserver.model import json
 from fhirserver.request import Request, Result
 from fhirserver.storage.documents import instant
@@ -42,6 +42,11 @@ async def bundle(request: Request, server: "Server") -> Result:
     given = resource.get("entry", [])
     if not isinstance(given, list):
         raise BadRequest("Bundle.entry is not an array", expression="Bundle.entry")
+    most = server.settings.bundle_max
+    if len(given) > most:
+        raise TooLarge(
+            f"The Bundle has {len(given)} entries; at most {most} are processed", expression="Bundle.entry"
+        )
     preference = request.prefer("return", RETURN)
     entries = [
         _entry(position, entry, preference, request.base_url, server) for position, entry in enumerate(given)
@@ -107,8 +112,9 @@ def _answer(entry: Entry, preference: str) -> bytes:
     if result.last_modified:
         facts["lastModified"] = instant(result.last_modified)
     response = json.format(facts)
-    if result.status >= 400 or (preference == "OperationOutcome" and result.body):
+    reads = entry.request.method in READS
+    if result.status >= 400 or (preference == "OperationOutcome" and result.body and not reads):
         return b'{"response":' + response[:-1] + b',"outcome":' + result.body + b"}}"
-    if result.body and (entry.request.method == "GET" or preference == "representation"):
+    if result.body and (reads or preference == "representation"):
         return b'{"resource":' + result.body + b',"response":' + response + b"}"
     return b'{"response":' + response + b"}"

@@ -56,7 +56,7 @@ def _resource(type: str, server: "Server") -> dict[str, Any]:
         "updateCreate": True,
         "conditionalCreate": True,
         "conditionalUpdate": True,
-        "conditionalDelete": "single",
+        "conditionalDelete": server.settings.conditional_delete,
         "referencePolicy": ["literal", "logical"],
         "searchParam": [
             {"name": code, "definition": parameter.url, "type": parameter.type}

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from fhirserver.interactions import prepare
 from fhirserver.interactions.criteria import single_match
+from fhirserver.interactions.integrity import check_references
 from fhirserver.interactions.respond import respond, save
 from fhirserver.request import Request, Result
 
@@ -24,9 +25,10 @@ async def create(request: Request, server: "Server") -> Result:
             existing = await single_match(request.type, condition, server, unit)
             if existing:
                 return await respond(200, existing, request, server)
+        issues = await check_references(resource, request, unit, server)
         stored = await prepare.version(resource, request, None, server)
         unit.put(stored, None)
         await save(unit, request)
-        return await respond(201, stored, request, server)
+        return await respond(201, stored, request, server, issues)
 
     return await server.repeat(attempt, request)

@@ -55,5 +55,4 @@ async def matches(type: str, criteria: str, server: "Server", unit: Unit, limit:
     query = server.compile(type, pairs)
     if isinstance(query.condition, Everything):
         raise PreconditionFailed(f"The criteria select every {type}")
-    page = await server.repository.search(query, None, limit)
-    return page.resources
+    return await server.repository.lookups.matching(query, limit)

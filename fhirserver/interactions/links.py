@@ -1,59 +1,121 @@
-"""The links inside a resource of a transaction, rewritten to what their targets are stored as.
+"""The links inside a resource: found, made relative, and rewritten to what their targets are stored as.
 
-https://hl7.org/fhir/R4/http.html#trules: references, elements of type uri, and links in the narrative.
+https://hl7.org/fhir/R4/http.html#trules: references, elements of type uri, url, oid and uuid, and links in
+the narrative; not canonicals. A Bundle inside a Bundle (a document) is a world of its own and left as it is.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
+from fhirserver.model import reference
+from fhirserver.model.definitions import Definitions
 from fhirserver.model.json import Resource
 
 CONDITIONAL = re.compile(r"^[A-Z][A-Za-z]+\?.")
+VERSIONED = re.compile(r"(?P<address>.+)/_history/[A-Za-z0-9\-.]{1,64}")
 NARRATIVE_LINK = re.compile(r"""((?:href|src)\s*=\s*["'])([^"'#]+)""")
-NOT_LINKS = frozenset(("value", "id", "text", "display", "data", "system"))
-"""Elements that may hold the same characters as a link without being one (Identifier.value is a string)."""
+LINK_TYPES = frozenset(("uri", "url", "oid", "uuid"))
+
+
+@lru_cache(maxsize=4)
+def link_names(definitions: Definitions) -> frozenset[str]:
+    """The JSON names of the elements that may be links; not ``system``, which names a code system."""
+    return frozenset(
+        name
+        for structure in definitions.structures.values()
+        if structure.kind != "primitive-type"
+        for element in structure.elements
+        for name, type in element.json_names()
+        if type.code in LINK_TYPES and name != "system"
+    ) | {"reference"}
+
+
+def references(resource: Resource) -> Iterator[tuple[str, str]]:
+    """Every ``Reference.reference`` and its place as FHIRPath."""
+
+    def walk(value: Any, path: str) -> Iterator[tuple[str, str]]:
+        if isinstance(value, dict):
+            literal = value.get("reference")
+            if isinstance(literal, str):
+                yield literal, f"{path}.reference"
+            for name, part in value.items():
+                if isinstance(part, dict | list):
+                    yield from walk(part, f"{path}.{name}")
+        else:
+            for i, part in enumerate(value):
+                if isinstance(part, dict | list):
+                    yield from walk(part, f"{path}[{i}]")
+
+    return walk(_own(resource), resource.get("resourceType", ""))
 
 
 def conditional(resource: Resource) -> dict[str, str]:
     """The conditional references (``Patient?identifier=...``) and where each stands, as FHIRPath."""
     found: dict[str, str] = {}
-
-    def walk(value: Any, path: str) -> None:
-        if isinstance(value, dict):
-            literal = value.get("reference")
-            if isinstance(literal, str) and CONDITIONAL.match(literal):
-                found.setdefault(literal, f"{path}.reference")
-            for name, part in value.items():
-                walk(part, f"{path}.{name}")
-        elif isinstance(value, list):
-            for i, part in enumerate(value):
-                walk(part, f"{path}[{i}]")
-
-    walk(resource, resource.get("resourceType", ""))
+    for literal, path in references(resource):
+        if CONDITIONAL.match(literal):
+            found.setdefault(literal, path)
     return found
 
 
-def rewrite(resource: Resource, targets: Mapping[str, str]) -> Resource:
-    """A copy in which every link to a target is the target's reference; fragments are kept."""
-    if not targets:
-        return resource
+def relative(resource: Resource, bases: frozenset[str]) -> Resource:
+    """The resource with absolute references to one of these bases made relative."""
+
+    def strip(name: str, text: str) -> str:
+        if name != "reference" or not text.startswith("http"):
+            return text
+        for base in bases:
+            rest = text.removeprefix(f"{base}/")
+            if rest != text and (CONDITIONAL.match(rest) or reference.parse(rest).is_local):
+                return rest
+        return text
+
+    return _changed(resource, strip)
+
+
+def rewrite(resource: Resource, target: Callable[[str], str | None], names: frozenset[str]) -> Resource:
+    """The resource with every link that has a target pointing there; fragments are kept.
+
+    ``target`` is given a url without its fragment; ``names`` are those of ``link_names``.
+    """
 
     def link(text: str) -> str:
         url, mark, fragment = text.partition("#")
-        found = targets.get(url)
+        found = target(url) if url else None
         return found + mark + fragment if found else text
+
+    def change(name: str, text: str) -> str:
+        if name in names:
+            return link(text)
+        if name == "div":
+            return NARRATIVE_LINK.sub(lambda m: m[1] + link(m[2]), text)
+        return text
+
+    return _changed(resource, change)
+
+
+def _own(resource: Resource) -> Resource:
+    if resource.get("resourceType") == "Bundle":
+        return {name: value for name, value in resource.items() if name != "entry"}
+    return resource
+
+
+def _changed(resource: Resource, change: Callable[[str, str], str]) -> Resource:
+    """A copy with its strings changed, of which all that did not change is the resource's own."""
 
     def walk(value: Any, name: str) -> Any:
         if isinstance(value, str):
-            if name == "div":
-                return NARRATIVE_LINK.sub(lambda m: m[1] + link(m[2]), value)
-            return value if name in NOT_LINKS else link(value)
+            return change(name, value)
         if isinstance(value, dict):
-            return {key: walk(part, key) for key, part in value.items()}
+            made = {key: walk(part, key) for key, part in value.items()}
+            return made if any(made[key] is not part for key, part in value.items()) else value
         if isinstance(value, list):
-            return [walk(part, name) for part in value]
+            items = [walk(part, name) for part in value]
+            return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
         return value
 
-    rewritten: Resource = walk(resource, "")
-    return rewritten
+    own = _own(resource)
+    changed = walk(own, "")
+    return resource if changed is own else {**resource, **changed}

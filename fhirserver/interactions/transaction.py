@@ -2,34 +2,40 @@
 
 A transaction is decided entry by entry through the same interactions as everything else, while its writes
 are collected in one unit, which is stored at once. When what was read has changed meanwhile, all is decided
-again.
+again. Its reads come after that: each has an answer of its own, because what was stored is stored.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fhirserver.errors import BadRequest, FHIRError, Issue, NotFound, PreconditionFailed
 from fhirserver.interactions import links, prepare
 from fhirserver.interactions.criteria import encode, single_match
+from fhirserver.interactions.delete import delete_found, to_delete
 from fhirserver.interactions.respond import respond
 from fhirserver.interactions.unit import Unit
+from fhirserver.model import reference
 from fhirserver.request import Request, Result
+from fhirserver.storage.documents import Stored
 
 if TYPE_CHECKING:
     from fhirserver.server import Server
 
 READS = ("GET", "HEAD")
 WRITES = ("DELETE", "POST", "PUT", "PATCH")
+TOGETHER = 256
+"""So many entries are decided at once; then it is the turn of other requests."""
 
 
 @dataclass(slots=True)
 class Entry:
     """One entry of a Bundle: what it asks and what it came to.
 
-    ``same`` is the earlier entry that creates under the same criteria: the two are one resource.
+    ``same`` is the earlier entry that creates under the same criteria: the two are one resource. ``found``
+    are the resources of a conditional delete.
     """
 
     position: int
@@ -37,10 +43,46 @@ class Entry:
     request: Request
     result: Result | None = None
     same: "Entry | None" = None
+    found: list[Stored] | None = None
 
     @property
     def path(self) -> str:
         return f"Bundle.entry[{self.position}]"
+
+    @property
+    def written(self) -> list[str]:
+        """The references of what it writes, known once it is identified."""
+        if self.found is not None:
+            return [stored.reference for stored in self.found]
+        if self.request.method in READS or self.same or not self.request.id:
+            return []
+        return [f"{self.request.type}/{self.request.id}"]
+
+
+@dataclass(slots=True)
+class Targets:
+    """What the full urls of the entries are stored as."""
+
+    entries: dict[str, Entry]
+    versions: dict[str, int] = field(default_factory=dict)
+
+    def reference(self, url: str) -> str | None:
+        entry = self.entries.get(url)
+        return f"{entry.request.type}/{(entry.same or entry).request.id}" if entry else None
+
+    async def find_version(self, url: str, server: "Server") -> None:
+        """Note the version that the resource of a full url is going to have."""
+        entry = self.entries[url].same or self.entries[url]
+        request = entry.request
+        previous = await server.repository.find(request.type, request.id)
+        if previous is None:
+            self.versions[url] = 1
+        elif entry.result is not None or (
+            request.method == "PUT" and request.resource and prepare.same(request.resource, previous)
+        ):
+            self.versions[url] = previous.version
+        else:
+            self.versions[url] = previous.version + 1
 
 
 async def transact(entries: list[Entry], server: "Server") -> Result:
@@ -58,29 +100,34 @@ async def transact(entries: list[Entry], server: "Server") -> Result:
     for entry in work:
         with _located(entry):
             server.route(entry.request)
-    _find_same_creates(work)
-    await _each(work, lambda entry: _identify(entry, unit, server))
-    _refuse_twice(work)
-    targets = {e.full_url: f"{e.request.type}/{(e.same or e).request.id}" for e in work if e.full_url}
-    await _each(work, lambda entry: _link(entry, targets, unit, server))
+    writes = [entry for entry in work if entry.request.method not in READS]
+    _find_same_creates(writes)
+    await _each(writes, lambda entry: _identify(entry, unit, server))
+    _refuse_twice(writes)
+    unit.deleted = frozenset(r for e in writes if e.request.method == "DELETE" for r in e.written)
+    unit.written = frozenset(r for e in writes if e.request.method != "DELETE" for r in e.written)
+    targets = Targets({e.full_url: e for e in writes if e.full_url and e.request.method != "DELETE"})
+    await _each(writes, lambda entry: _link(entry, targets, unit, server))
     for method in WRITES:
-        pending = [e for e in work if e.request.method == method and e.result is None and not e.same]
-        await _each(pending, lambda entry: _perform(entry, server))
+        pending = [e for e in writes if e.request.method == method and e.result is None and not e.same]
+        await _each(pending, lambda entry: _perform(entry, unit, server))
     await unit.commit()
-    await _each([e for e in work if e.request.method in READS], lambda entry: _perform(entry, server))
+    await _each([e for e in work if e.request.method in READS], lambda entry: _read(entry, server))
     for entry, done in zip(entries, work, strict=True):
         entry.result = done.result or (done.same.result if done.same else None)
     return Result(200)
 
 
 async def _each(entries: list[Entry], step: Callable[[Entry], Awaitable[None]]) -> None:
-    """Do a step for all entries at once: their reads share round trips."""
+    """Do a step for all entries, many at once: their reads share round trips."""
 
     async def located(entry: Entry) -> None:
         with _located(entry):
             await step(entry)
 
-    await asyncio.gather(*(located(entry) for entry in entries))
+    for start in range(0, len(entries), TOGETHER):
+        await asyncio.gather(*(located(entry) for entry in entries[start : start + TOGETHER]))
+        await asyncio.sleep(0)
 
 
 @contextlib.contextmanager
@@ -105,34 +152,38 @@ def _inside(issue: Issue, entry: Entry) -> Issue:
 async def _identify(entry: Entry, unit: Unit, server: "Server") -> None:
     """Decide which resource an entry writes, so that the others can refer to it."""
     request = entry.request
-    if request.method == "POST":
-        condition = request.headers.get("if-none-exist", "")
-        request.headers = {k: v for k, v in request.headers.items() if k != "if-none-exist"}
-        request.id = prepare.new_id()
-        if (
-            condition
-            and not entry.same
-            and (found := await single_match(request.type, condition, server, unit))
-        ):
-            request.id = found.id
-            entry.result = await respond(200, found, request, server)
-    elif request.method in ("PUT", "PATCH", "DELETE") and not request.id:
-        existing = await single_match(request.type, encode(request.query), server, unit)
-        if existing is None and request.method == "PATCH":
-            raise NotFound(f"The criteria match no {request.type}")
-        own = request.resource.get("id", "") if request.resource and request.method == "PUT" else ""
-        if existing and own and own != existing.id:
-            raise BadRequest(
-                f"The body's id {own} is not that of the match, {existing.id}",
-                expression=f"{request.type}.id",
-            )
-        if existing is None and request.method == "DELETE":
-            entry.result = Result(204)
-            return
-        request.id = existing.id if existing else own or prepare.new_id()
-        request.path, request.query = f"{request.type}/{request.id}", ()
-        if request.resource is not None and request.method == "PUT":
-            request.resource = {**request.resource, "id": request.id}
+    match request.method:
+        case "POST" if "$" in request.path:
+            raise BadRequest("A transaction has no operations; a batch does")
+        case "POST":
+            condition = request.headers.get("if-none-exist", "")
+            request.headers = {k: v for k, v in request.headers.items() if k != "if-none-exist"}
+            request.id = prepare.new_id()
+            if not condition or entry.same:
+                return
+            if found := await single_match(request.type, condition, server, unit):
+                request.id = found.id
+                entry.result = await respond(200, found, request, server)
+        case "DELETE" if not request.id:
+            entry.found = await to_delete(request, unit, server)
+        case "PUT" | "PATCH" if not request.id:
+            await _identify_by_criteria(request, unit, server)
+
+
+async def _identify_by_criteria(request: Request, unit: Unit, server: "Server") -> None:
+    existing = await single_match(request.type, encode(request.query), server, unit)
+    if existing is None and request.method == "PATCH":
+        raise NotFound(f"The criteria match no {request.type}")
+    resource = request.resource or {}
+    own = str(resource.get("id", "")) if request.method == "PUT" else ""
+    if existing and own and own != existing.id:
+        raise BadRequest(
+            f"The body's id {own} is not that of the match, {existing.id}", expression=f"{request.type}.id"
+        )
+    request.id = existing.id if existing else own or prepare.new_id()
+    request.path, request.query = f"{request.type}/{request.id}", ()
+    if request.method == "PUT":
+        request.resource = {**resource, "id": request.id}
 
 
 def _find_same_creates(entries: list[Entry]) -> None:
@@ -147,23 +198,56 @@ def _find_same_creates(entries: list[Entry]) -> None:
 def _refuse_twice(entries: list[Entry]) -> None:
     seen: dict[str, Entry] = {}
     for entry in entries:
-        request = entry.request
-        if request.method in READS or entry.same or not request.id or entry.result is not None:
+        if entry.result is not None:
             continue
-        other = seen.setdefault(f"{request.type}/{request.id}", entry)
-        if other is not entry:
-            raise BadRequest(
-                f"{entry.path} and {other.path} are about the same resource, {request.type}/{request.id}",
-                expression=entry.path,
-            )
+        for name in entry.written:
+            other = seen.setdefault(name, entry)
+            if other is not entry:
+                raise BadRequest(
+                    f"{entry.path} and {other.path} are about the same resource, {name}",
+                    expression=entry.path,
+                )
 
 
-async def _link(entry: Entry, targets: dict[str, str], unit: Unit, server: "Server") -> None:
-    """Point references at what the entries are stored as."""
+async def _link(entry: Entry, targets: Targets, unit: Unit, server: "Server") -> None:
+    """Point links at what the entries are stored as, conditional references at what they match."""
     request = entry.request
     if request.resource is None or entry.result is not None or entry.same:
         return
-    criteria = links.conditional(request.resource)
+    names = links.link_names(server.definitions)
+    # A relative reference in an entry of another server is relative to that server's base.
+    base = reference.parse(entry.full_url).base
+    unknown: set[str] = set()
+
+    def target(url: str) -> str | None:
+        found = targets.reference(url) or (targets.reference(f"{base}/{url}") if base else None)
+        if found is None and (parts := links.VERSIONED.fullmatch(url)):
+            address = next(
+                (a for a in (parts["address"], f"{base}/{parts['address']}") if a in targets.entries), ""
+            )
+            if address in targets.versions:
+                return f"{targets.reference(address)}/_history/{targets.versions[address]}"
+            if address:
+                unknown.add(address)
+        return found
+
+    linked = links.rewrite(request.resource, target, names)
+    if unknown:
+        await asyncio.gather(*(targets.find_version(url, server) for url in unknown))
+        linked = links.rewrite(linked, target, names)
+    linked = links.relative(linked, frozenset((server.base_url, request.base_url)) - {""})
+    if criteria := links.conditional(linked):
+        found = await _resolve(criteria, unit, server)
+        linked = links.rewrite(linked, found.get, frozenset(("reference",)))
+    request.resource = linked
+
+
+async def _resolve(criteria: dict[str, str], unit: Unit, server: "Server") -> dict[str, str]:
+    """What conditional references match. https://hl7.org/fhir/R4/http.html#trules
+
+    Raises:
+        PreconditionFailed: nothing, or several resources.
+    """
     found = {}
     for text, expression in criteria.items():
         type, _, condition = text.partition("?")
@@ -176,8 +260,16 @@ async def _link(entry: Entry, targets: dict[str, str], unit: Unit, server: "Serv
             error.issues = tuple(replace(issue, expression=expression) for issue in error.issues)
             raise
         found[text] = existing.reference
-    request.resource = links.rewrite(request.resource, {**targets, **found})
+    return found
 
 
-async def _perform(entry: Entry, server: "Server") -> None:
-    entry.result = await server.perform(entry.request)
+async def _perform(entry: Entry, unit: Unit, server: "Server") -> None:
+    if entry.found is not None:
+        entry.result = await delete_found(entry.found, unit, entry.request, server)
+    else:
+        entry.result = await server.perform(entry.request)
+
+
+async def _read(entry: Entry, server: "Server") -> None:
+    entry.request.unit = None
+    entry.result = await server.answer(entry.request)

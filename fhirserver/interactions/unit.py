@@ -9,11 +9,17 @@ from fhirserver.storage.repository import Repository
 
 @dataclass(slots=True)
 class Unit:
-    """The writes of one request or one transaction Bundle."""
+    """The writes of one request or one transaction Bundle.
+
+    ``written`` and ``deleted`` are the references (``Patient/1``) of what a transaction is going to write and
+    delete, known before it is decided how.
+    """
 
     repository: Repository
     versions: list[tuple[Stored, Stored | None]] = field(default_factory=list)
     locks: dict[str, Lock] = field(default_factory=dict)
+    written: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()
 
     def put(self, stored: Stored, previous: Stored | None) -> None:
         self.versions.append((stored, previous))
@@ -21,7 +27,7 @@ class Unit:
     async def lock(self, key: str) -> None:
         """Make the commit fail when somebody else has acted on the same criteria since now."""
         if key not in self.locks:
-            self.locks[key] = await self.repository.lock(key)
+            self.locks[key] = await self.repository.lookups.lock(key)
 
     async def commit(self) -> None:
         """Raises storage.commit.Conflict when what was read has changed; nothing is written then."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from fhirserver.errors import BadRequest, PreconditionFailed
 from fhirserver.interactions import prepare
 from fhirserver.interactions.criteria import encode, single_match
+from fhirserver.interactions.integrity import check_references
 from fhirserver.interactions.respond import respond, save
 from fhirserver.interactions.unit import Unit
 from fhirserver.model.json import Resource
@@ -86,8 +87,9 @@ async def store(
     """Store an accepted resource as the next version; equal to the current one, it changes nothing."""
     if previous and prepare.same(resource, previous):
         return await respond(200, previous, request, server)
+    issues = await check_references(resource, request, unit, server)
     stored = await prepare.version(resource, request, previous, server)
     unit.put(stored, previous)
     await save(unit, request)
     created = previous is None or previous.deleted
-    return await respond(201 if created else 200, stored, request, server)
+    return await respond(201 if created else 200, stored, request, server, issues)

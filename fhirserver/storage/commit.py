@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pymongo import ReplaceOne, timeout
+from pymongo import ReplaceOne, UpdateOne, timeout
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, PyMongoError
 
@@ -230,14 +230,15 @@ class Committer:
         fresh: list[Document] = [{"_id": lock.key, "n": 1, "at": now} for lock in locks if not lock.seen]
         if fresh:
             await collection.insert_many(fresh, session=session)
-        for lock in locks:
-            if lock.seen:
-                update = {"$set": {"n": lock.seen + 1, "at": now}}
-                result = await collection.update_one(
-                    {"_id": lock.key, "n": lock.seen}, update, session=session
-                )
-                if not result.matched_count:
-                    raise Conflict
+        advances = [
+            UpdateOne({"_id": lock.key, "n": lock.seen}, {"$set": {"n": lock.seen + 1, "at": now}})
+            for lock in locks
+            if lock.seen
+        ]
+        if advances:
+            result = await collection.bulk_write(advances, session=session)
+            if result.matched_count != len(advances):
+                raise Conflict
 
 
 def _write_error(error: Document) -> Exception:

@@ -14,8 +14,10 @@ from fhirserver.storage import pipeline
 from fhirserver.storage.commit import Change, Committer, Lock, Write
 from fhirserver.storage.database import Database, Document
 from fhirserver.storage.documents import FIELDS, Stored, from_document, to_document, to_history
+from fhirserver.storage.lookups import Lookups
 
 SEQ_BLOCK = 1000
+TOGETHER = 64
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Repository:
     def __init__(self, database: Database, index: Callable[[str, bytes], Index]) -> None:
         self.database = database
         self.watch: Watch | None = None
+        self.lookups = Lookups(database)
         self._index = index
         self._committer = Committer(database)
         self._reads: dict[str, dict[str, asyncio.Future[Stored | None]]] = {}
@@ -148,7 +151,9 @@ class Repository:
         watch = self.watch
         watched = await watch.enter() if watch else None
         try:
-            for stored, previous in versions:
+            for position, (stored, previous) in enumerate(versions):
+                if position % TOGETHER == TOGETHER - 1:
+                    await asyncio.sleep(0)  # a large transaction lets others have their turn
                 index = None if stored.deleted else self._index(stored.type, stored.body)
                 seq = 0 if stored.deleted else await self._next_seq()
                 document = to_document(stored, index, seq)
@@ -159,14 +164,6 @@ class Repository:
         finally:
             if watch and watched:
                 watch.leave(watched)
-
-    async def lock(self, key: str) -> Lock:
-        """Read a lock's count, before evaluating the criteria it stands for."""
-        try:
-            document = await self.database.collection("locks").find_one({"_id": key})
-        except PyMongoError:
-            raise Unavailable("The database does not answer now") from None
-        return Lock(key, document["n"] if document else 0)
 
     async def _next_seq(self) -> int:
         """A number larger than those before it in this process, and in no other (blocks are reserved)."""

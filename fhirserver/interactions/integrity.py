@@ -1,0 +1,96 @@
+"""Whether references lead somewhere: https://hl7.org/fhir/R4/references.html
+
+The settings ``reference_integrity`` and ``delete_referenced`` say what is asked. Checked are literal relative
+references, which name a resource of this server. What others change between the check and the commit is not
+seen: nobody locks a patient in order to write an observation.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from fhirserver.errors import Issue, Severity, Unprocessable, VersionConflict
+from fhirserver.interactions import links
+from fhirserver.interactions.unit import Unit
+from fhirserver.model import reference
+from fhirserver.model.json import Resource
+from fhirserver.request import Request
+from fhirserver.search.query import Keys, Query
+from fhirserver.storage.documents import Stored
+
+if TYPE_CHECKING:
+    from fhirserver.server import Server
+
+SHOWN = 10
+
+
+async def check_references(resource: Resource, request: Request, unit: Unit, server: "Server") -> list[Issue]:
+    """Warnings about references to what does not exist.
+
+    They are looked for where they matter: when they are refused, or when the client asks to be told
+    (``Prefer: return=OperationOutcome``).
+
+    Raises:
+        Unprocessable: the policy is to refuse them.
+    """
+    policy = server.settings.reference_integrity
+    refused = policy == "enforce" or (policy == "transactions" and request.unit is not None)
+    told = "OperationOutcome" in request.headers.get("prefer", "")
+    if policy == "off" or not (refused or told):
+        return []
+    places: dict[tuple[str, str], str] = {}
+    for literal, path in links.references(resource):
+        parsed = reference.parse(literal)
+        if parsed.is_local:
+            places.setdefault((parsed.type, parsed.id), path)
+    exist = await asyncio.gather(*(_exists(type, id, unit, server) for type, id in places))
+    severity: Severity = "error" if refused else "warning"
+    issues = [
+        Issue(severity, "not-found", f"There is no {type}/{id} on this server", path)
+        for ((type, id), path), there in zip(places.items(), exist, strict=True)
+        if not there
+    ]
+    if issues and refused:
+        raise Unprocessable("References lead nowhere", issues=issues)
+    return issues
+
+
+async def _exists(type: str, id: str, unit: Unit, server: "Server") -> bool:
+    name = f"{type}/{id}"
+    if name in unit.written:
+        return True
+    if name in unit.deleted or type not in server.types:
+        return False
+    return await server.repository.lookups.exists(type, id)
+
+
+async def check_deletion(stored: Stored, unit: Unit, server: "Server") -> None:
+    """Let a resource be deleted only when no other refers to it, where that is the policy.
+
+    Raises:
+        VersionConflict: with the first resources that do.
+    """
+    if server.settings.delete_referenced == "allow":
+        return
+    leaving = unit.deleted | unit.written | {stored.reference}
+    referring = [r for r in await referring_to(stored, server, SHOWN + len(leaving)) if r not in leaving]
+    if referring:
+        names = ", ".join(sorted(referring)[:SHOWN])
+        more = " and others" if len(referring) > SHOWN else ""
+        raise VersionConflict(f"{stored.reference} cannot be deleted: {names}{more} refer to it")
+
+
+async def referring_to(stored: Stored, server: "Server", limit: int) -> list[str]:
+    """Resources that refer to one, at most ``limit`` of each type, found by the reference parameters."""
+
+    async def of_type(type: str) -> list[str]:
+        parameters = server.indexer.parameters(type).items()
+        codes = [code for code, parameter in parameters if parameter.type == "reference"]
+        if not codes:
+            return []
+        keys = Keys(tuple(f"{code}|{stored.reference}" for code in codes))
+        return [
+            found.reference for found in await server.repository.lookups.matching(Query(type, keys), limit)
+        ]
+
+    found = await asyncio.gather(*(of_type(type) for type in sorted(server.types)))
+    return [name for names in found for name in names]

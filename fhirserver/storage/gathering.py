@@ -1,0 +1,48 @@
+"""Questions that are asked together are answered together: one round trip for all of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Generic, TypeVar
+
+Question = TypeVar("Question", bound=Hashable)
+Answer = TypeVar("Answer")
+
+MOST = 500
+
+
+class Gathering(Generic[Question, Answer]):
+    """Collects what is asked until the event loop has run everything that is ready, then asks once.
+
+    ``answer`` is given at most ``MOST`` different questions and answers every one of them.
+    """
+
+    def __init__(self, answer: Callable[[list[Question]], Awaitable[Mapping[Question, Answer]]]) -> None:
+        self._answer = answer
+        self._waiting: dict[Question, asyncio.Future[Answer]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def ask(self, question: Question) -> Answer:
+        """Raises what ``answer`` raises."""
+        future = self._waiting.get(question)
+        if future is None:
+            if not self._waiting:
+                task = asyncio.create_task(self._run())
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            future = self._waiting[question] = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(future)
+
+    async def _run(self) -> None:
+        await asyncio.sleep(0)
+        waiting, self._waiting = self._waiting, {}
+        questions = list(waiting)
+        for start in range(0, len(questions), MOST):
+            part = questions[start : start + MOST]
+            try:
+                answers = await self._answer(part)
+            except Exception as error:  # whoever asked is told
+                for question in part:
+                    waiting[question].set_exception(error)
+            else:
+                for question in part:
+                    waiting[question].set_result(answers[question])
