@@ -1,5 +1,6 @@
 """The entry points over HTTP, and the inbox to look at."""
 
+import contextlib
 import itertools
 import time
 from collections.abc import Iterator
@@ -102,16 +103,17 @@ def test_refusals(http: httpx2.Client, path: str, body: bytes, content_type: str
 
 
 def test_body_beyond_the_limit(live: Live) -> None:
-    """It is refused as announced, before anything of it is sent."""
+    """It is refused as announced when the client asks before it sends."""
     connection = HTTPConnection("127.0.0.1", live.settings.http_port, timeout=10)
     connection.putrequest("POST", "/feeds/cda")
     connection.putheader("Content-Type", "text/xml")
     connection.putheader("Content-Length", str(live.settings.max_body + 1))
+    connection.putheader("Expect", "100-continue")
     connection.endheaders()
-    answer = connection.getresponse()
-    assert answer.status == 413
-    assert b"OperationOutcome" in answer.read()
-    connection.close()
+    with contextlib.closing(connection):
+        answer = connection.getresponse()
+        assert answer.status == 413
+        assert b"OperationOutcome" in answer.read()
 
 
 def test_inbox_list(http: httpx2.Client) -> None:
