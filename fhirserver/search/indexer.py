@@ -1,6 +1,6 @@
 """Resource -> Index: the values that searches find, computed in one walk over the resource's elements."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -42,9 +42,15 @@ class Indexer:
     """
 
     def __init__(
-        self, definitions: Definitions, base_url: str | None = None, zone: str = "Europe/Paris"
+        self,
+        definitions: Definitions,
+        base_url: str | None = None,
+        zone: str = "Europe/Paris",
+        types: Iterable[str] = (),
     ) -> None:
+        """``types`` are those that are served, where a search may look (default: all)."""
         self.definitions = definitions
+        self.types = frozenset(types) or definitions.resource_types
         self.site = Site(base_url.rstrip("/") if base_url else None, ZoneInfo(zone))
         self._types: dict[str, TypeParameters] = {}
 

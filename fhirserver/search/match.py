@@ -4,6 +4,7 @@ The tests hold storage and search to it.
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from operator import ge, gt, le, lt
 from typing import Any
 
@@ -20,8 +21,13 @@ from fhirserver.search.query import (
     Nothing,
     Or,
     Range,
+    Referred,
+    Refers,
     Updated,
 )
+
+Others = Mapping[str, Iterable[tuple[str, Index, int]]]
+"""The stored resources by type, as (id, index, updated)."""
 
 _OPERATORS: dict[str, Any] = {
     "$lt": lt,
@@ -33,8 +39,27 @@ _OPERATORS: dict[str, Any] = {
 }
 
 
-def satisfies(index: Index, id: str, updated: int, condition: Condition) -> bool:
-    """Whether the resource with this index, logical id and instant (microseconds since 1970) meets it."""
+_SIMPLE = (Everything, Nothing, Ids, Keys, KeyRange, Range, Interval, Updated)
+
+
+def decidable(condition: Condition) -> bool:
+    """Whether one resource says by itself if it meets the condition."""
+    match condition:
+        case And(parts) | Or(parts):
+            return all(map(decidable, parts))
+        case Not(inner):
+            return decidable(inner)
+        case _:
+            return isinstance(condition, _SIMPLE)
+
+
+def satisfies(
+    index: Index, id: str, updated: int, condition: Condition, others: Others | None = None
+) -> bool:
+    """Whether the resource with this index, logical id and instant (microseconds since 1970) meets it.
+
+    ``others`` is where chains look; without it nothing meets them.
+    """
     match condition:
         case Everything():
             return True
@@ -53,11 +78,21 @@ def satisfies(index: Index, id: str, updated: int, condition: Condition) -> bool
         case Updated(earliest, latest):
             return (earliest is None or earliest <= updated) and (latest is None or updated < latest)
         case And(conditions):
-            return all(satisfies(index, id, updated, c) for c in conditions)
+            return all(satisfies(index, id, updated, c, others) for c in conditions)
         case Or(conditions):
-            return any(satisfies(index, id, updated, c) for c in conditions)
+            return any(satisfies(index, id, updated, c, others) for c in conditions)
         case Not(inner):
-            return not satisfies(index, id, updated, inner)
+            return not satisfies(index, id, updated, inner, others)
+        case Refers(parameter, type, inner):
+            return any(
+                f"{parameter}|{type}/{other}" in index.keys and satisfies(its, other, at, inner, others)
+                for other, its, at in (others or {}).get(type, ())
+            )
+        case Referred(type, source, parameter, inner):
+            return any(
+                f"{parameter}|{type}/{id}" in its.keys and satisfies(its, other, at, inner, others)
+                for other, its, at in (others or {}).get(source, ())
+            )
 
 
 def _has(asked: Interval, parameter: str, low: str, high: str) -> bool:

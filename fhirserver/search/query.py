@@ -107,7 +107,44 @@ class Not:
     condition: "Condition"
 
 
-Condition = Everything | Nothing | Ids | Keys | KeyRange | Range | Interval | Updated | And | Or | Not
+@dataclass(frozen=True, slots=True)
+class Refers:
+    """Chaining: by the reference parameter ``parameter`` it refers to a resource of ``type`` that meets the
+    condition."""
+
+    parameter: str
+    type: str
+    condition: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """Reverse chaining: a resource of type ``source`` that meets the condition refers to it by ``parameter``.
+
+    ``type`` is the type of the resource itself.
+    """
+
+    type: str
+    source: str
+    parameter: str
+    condition: "Condition"
+
+
+Condition = (
+    Everything
+    | Nothing
+    | Ids
+    | Keys
+    | KeyRange
+    | Range
+    | Interval
+    | Updated
+    | And
+    | Or
+    | Not
+    | Refers
+    | Referred
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +153,21 @@ class Sort:
 
     parameter: str
     descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """``_include``, or ``_revinclude`` where ``reverse``: what refers by a parameter and what it refers to.
+
+    ``source`` is the type that refers, ``parameters`` the codes of its reference parameters, ``target`` the
+    type referred to ("" for any). ``iterate`` follows what was included as well.
+    """
+
+    source: str
+    parameters: tuple[str, ...]
+    target: str = ""
+    reverse: bool = False
+    iterate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +186,4 @@ class Query:
     elements: tuple[str, ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
     ignored: tuple[tuple[str, str], ...] = ()
+    includes: tuple[Include, ...] = ()

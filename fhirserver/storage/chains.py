@@ -1,0 +1,125 @@
+"""Chains: a condition on other resources becomes keys or ids of the resource itself, before the search runs.
+
+Each step is a search of its own, of at most ``MOST`` resources. Where the rest of the search is narrow, that
+is read first, and a chain only looks at what these resources refer to, or at what refers to them.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+
+from fhirserver.errors import TooCostly
+from fhirserver.search import query as q
+from fhirserver.storage.database import Database
+from fhirserver.storage.documents import Document
+from fhirserver.storage.drivers import choose
+from fhirserver.storage.filters import exactly
+
+MOST = 5000
+
+
+async def resolve(database: Database, type: str, condition: q.Condition) -> q.Condition:
+    """The condition without Refers and Referred.
+
+    Raises:
+        TooCostly: a step matches more than ``MOST`` resources.
+    """
+    if not _follows(condition):
+        return condition
+    match condition:
+        case q.And(parts):
+            return q.And(await _each(database, type, await _narrowed(database, type, parts)))
+        case q.Or(parts):
+            return q.Or(await _each(database, type, parts))
+        case q.Not(inner):
+            return q.Not(await resolve(database, type, inner))
+        case q.Refers(parameter, target, inner):
+            return _refers(parameter, target, await _ids(database, target, inner))
+        case q.Referred(own, source, parameter, inner):
+            return _ids_of(await _referred(database, source, inner, parameter, own))
+        case _:
+            return condition
+
+
+async def _each(database: Database, type: str, parts: Iterable[q.Condition]) -> tuple[q.Condition, ...]:
+    return tuple(await asyncio.gather(*(resolve(database, type, part) for part in parts)))
+
+
+async def _narrowed(database: Database, type: str, parts: tuple[q.Condition, ...]) -> tuple[q.Condition, ...]:
+    """The parts of an And, its chains confined to what the others find, if these find little."""
+    plain = q.And(tuple(part for part in parts if not _follows(part)))
+    if not plain.all or not choose(plain).selective:
+        return parts
+    try:
+        return tuple([await _confined(database, type, plain, part) for part in parts])
+    except TooCostly:
+        return parts
+
+
+async def _confined(database: Database, type: str, plain: q.Condition, part: q.Condition) -> q.Condition:
+    match part:
+        case q.Refers(parameter, target, inner):
+            known = _ids_of(await _referred(database, type, plain, parameter, target))
+            return replace(part, condition=q.And((known, inner)))
+        case q.Referred(own, _, parameter, inner):
+            known = _refers(parameter, own, await _ids(database, type, plain))
+            return replace(part, condition=q.And((known, inner)))
+        case _:
+            return part
+
+
+def _refers(parameter: str, target: str, ids: Iterable[str]) -> q.Condition:
+    keys = tuple(f"{parameter}|{target}/{id}" for id in ids)
+    return q.Keys(keys) if keys else q.Nothing()
+
+
+def _ids_of(ids: Iterable[str]) -> q.Condition:
+    found = tuple(ids)
+    return q.Ids(found) if found else q.Nothing()
+
+
+async def _ids(database: Database, type: str, condition: q.Condition) -> list[str]:
+    """The ids of the resources that meet a condition."""
+    return [row["_id"] for row in await _read(database, type, condition, {"_id": 1})]
+
+
+async def _referred(
+    database: Database, source: str, condition: q.Condition, parameter: str, target: str
+) -> list[str]:
+    """The ids of the target type that resources of the source type refer to, those that meet a condition."""
+    start = f"{parameter}|{target}/"
+    end = start[:-1] + "0"  # what sorts after every id
+    inside = {"$and": [{"$gte": ["$$key", start]}, {"$lt": ["$$key", end]}]}
+    fields = {"keys": {"$filter": {"input": "$keys", "as": "key", "cond": inside}}}
+    rows = await _read(database, source, q.And((condition, q.KeyRange(start, end))), fields)
+    # A reference to a version has a second key without it.
+    ids = (key[len(start) :].partition("/")[0] for row in rows for key in row["keys"])
+    return list(dict.fromkeys(ids))
+
+
+async def _read(database: Database, type: str, condition: q.Condition, fields: Document) -> list[Document]:
+    condition = await resolve(database, type, condition)
+    stages: list[Document] = [
+        {"$match": choose(condition).filter or {"seq": {"$gt": 0}}},
+        {"$match": exactly(condition)},
+        {"$limit": MOST + 1},
+        {"$project": fields},
+    ]
+    rows = [row async for row in await database.collection(type).aggregate(stages)]
+    if len(rows) > MOST:
+        raise TooCostly(
+            f"A step of the chain matches more than {MOST} resources of type {type}; add criteria that "
+            "narrow it, such as a patient or an identifier"
+        )
+    return rows
+
+
+def _follows(condition: q.Condition) -> bool:
+    """Whether the condition is about other resources as well."""
+    match condition:
+        case q.And(parts) | q.Or(parts):
+            return any(map(_follows, parts))
+        case q.Not(inner):
+            return _follows(inner)
+        case _:
+            return isinstance(condition, q.Refers | q.Referred)

@@ -1,0 +1,45 @@
+"""A condition as a filter that is exact on both engines, whatever index was used before."""
+
+from fhirserver.search import query as q
+from fhirserver.storage.documents import Document
+
+
+def exactly(condition: q.Condition) -> Document:
+    """The whole condition as a match; a deletion has no ``seq`` and never matches."""
+    return {"seq": {"$gt": 0}, "$and": [_exact(condition)]}
+
+
+def _exact(condition: q.Condition) -> Document:
+    match condition:
+        case q.Everything():
+            return {}
+        case q.Nothing():
+            return {"_id": {"$in": []}}
+        case q.Ids(ids):
+            return {"_id": {"$in": list(ids)}}
+        case q.Keys(keys):
+            return {"keys": {"$in": list(keys)}}
+        case q.KeyRange(low, high):
+            return {"keys": {"$elemMatch": {"$gte": low, "$lt": high}}}
+        case q.Range(low, high, pattern):
+            bounds: Document = {"$gte": low, "$lt": high}
+            if pattern:
+                bounds["$regex"] = pattern
+            return {"sorted": {"$elemMatch": bounds}}
+        case q.Interval(parameter, low, high):
+            wanted: Document = {"p": parameter}
+            for name, sides in (("l", low), ("h", high)):
+                if sides:
+                    wanted[name] = dict(sides)
+            return {"intervals": {"$elemMatch": wanted}}
+        case q.Updated(low, high):
+            limits = {op: v for op, v in (("$gte", low), ("$lt", high)) if v is not None}
+            return {"updated": limits} if limits else {}
+        case q.And(parts):
+            return {"$and": [_exact(part) for part in parts]} if parts else {}
+        case q.Or(parts):
+            return {"$or": [_exact(part) for part in parts]} if parts else {"_id": {"$in": []}}
+        case q.Not(inner):
+            return {"$nor": [_exact(inner)]}
+        case q.Refers() | q.Referred():
+            raise TypeError("chains are resolved before a filter is made")
