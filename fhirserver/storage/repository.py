@@ -15,8 +15,8 @@ from fhirserver.storage.commit import Change, Committer, Lock, Write
 from fhirserver.storage.database import Database, Document
 from fhirserver.storage.documents import FIELDS, Stored, from_document, to_document, to_history
 from fhirserver.storage.lookups import Lookups
+from fhirserver.storage.sequence import Sequence as Numbers
 
-SEQ_BLOCK = 1000
 TOGETHER = 64
 
 
@@ -57,8 +57,7 @@ class Repository:
         self._committer = Committer(database)
         self._reads: dict[str, dict[str, asyncio.Future[Stored | None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._seq = self._seq_end = 0
-        self._seq_lock = asyncio.Lock()
+        self._numbers = Numbers(database, "seq")
 
     async def start(self) -> None:
         await self._committer.start()
@@ -155,31 +154,16 @@ class Repository:
                 if position % TOGETHER == TOGETHER - 1:
                     await asyncio.sleep(0)  # a large transaction lets others have their turn
                 index = None if stored.deleted else self._index(stored.type, stored.body)
-                seq = 0 if stored.deleted else await self._next_seq()
+                seq = 0 if stored.deleted else await self._numbers.next()
                 document = to_document(stored, index, seq)
-                change.writes.append(Write(stored.type, document, to_history(previous) if previous else None))
+                retired = to_history(previous, stored.updated) if previous else None
+                change.writes.append(Write(stored.type, document, retired))
                 if watch and watched:
                     change.events += watch.events(watched, stored, index, previous)
             await self._committer.commit(change)
         finally:
             if watch and watched:
                 watch.leave(watched)
-
-    async def _next_seq(self) -> int:
-        """A number larger than those before it in this process, and in no other (blocks are reserved)."""
-        if self._seq == self._seq_end:
-            async with self._seq_lock:
-                if self._seq == self._seq_end:
-                    try:
-                        counter = await self.database.collection("counters").find_one_and_update(
-                            {"_id": "seq"}, {"$inc": {"n": SEQ_BLOCK}}, upsert=True, return_document=True
-                        )
-                    except PyMongoError:
-                        raise Unavailable("The database does not take the write now") from None
-                    self._seq_end = int((counter or {})["n"])
-                    self._seq = self._seq_end - SEQ_BLOCK
-        self._seq += 1
-        return self._seq
 
 
 def now() -> int:
