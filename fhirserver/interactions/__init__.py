@@ -10,7 +10,7 @@ from fhirserver.interactions.bundle import bundle
 from fhirserver.interactions.capabilities import capabilities
 from fhirserver.interactions.create import create
 from fhirserver.interactions.delete import conditional_delete, delete
-from fhirserver.interactions.history import history
+from fhirserver.interactions.history import history, history_system, history_type
 from fhirserver.interactions.patch import conditional_patch, patch
 from fhirserver.interactions.read import read, vread
 from fhirserver.interactions.search import search, search_compartment, search_system
@@ -33,6 +33,8 @@ ROUTES: dict[tuple[str, str], tuple[str, Interaction]] = {
     ("PUT", "{type}"): ("update", conditional_update),
     ("PATCH", "{type}"): ("patch", conditional_patch),
     ("DELETE", "{type}"): ("delete", conditional_delete),
+    ("GET", "_history"): ("history-system", history_system),
+    ("GET", "{type}/_history"): ("history-type", history_type),
     ("GET", "{type}/{id}"): ("read", read),
     ("PUT", "{type}/{id}"): ("update", update),
     ("PATCH", "{type}/{id}"): ("patch", patch),

@@ -2,7 +2,7 @@
 
 One database holds: a collection per resource type (the current versions, with their index), ``history`` (the
 versions before), ``locks`` (conditional writes), ``inbox`` (what feeds received), ``events`` and
-``deliveries`` (what subscribers are told), ``blobs`` (GridFS), and ``counters``, ``secrets``, ``leases`` and
+``deliveries`` (what subscribers are told), ``jobs``, ``blobs`` (GridFS), and ``counters``, ``secrets``, ``leases`` and
 ``watchers`` of a few documents.
 """
 
@@ -30,7 +30,12 @@ RESOURCE_INDEXES: dict[str, Sequence[str]] = {
     "updated": ("updated",),
 }
 OTHER_INDEXES: dict[str, dict[str, Sequence[str]]] = {
-    "history": {"resource": ("resource",)},
+    "history": {
+        "resource": ("resource",),
+        # In windows of time, of one type or of all.
+        "type_updated": ("type", "updated"),
+        "updated": ("updated",),
+    },
     "inbox": {
         # What makes an input the same as one before: see storage.inbox.
         "key": ("key",),
@@ -40,6 +45,7 @@ OTHER_INDEXES: dict[str, dict[str, Sequence[str]]] = {
         # Whether an earlier input of a patient is still waiting.
         "status_patients": ("status", "patients"),
     },
+    "jobs": {"status": ("status",), "finished": ("finished",)},
     "events": {"waiting": ("waiting",), "subscription_number": ("subscription", "number")},
 }
 UNIQUE_INDEXES = frozenset({("inbox", "key")})

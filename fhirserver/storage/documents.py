@@ -67,21 +67,28 @@ def to_document(stored: Stored, index: Index | None, seq: int) -> Document:
     if stored.content_type:
         document |= {"blob": stored.blob, "content_type": stored.content_type}
     if index is not None:
-        document |= {
-            "seq": Int64(seq),
-            "keys": index.keys,
-            "sorted": index.sorted,
-            "intervals": [{"p": p, "l": low, "h": high} for p, low, high in index.intervals],
-            "sort": {name: list(values) for name, values in index.sort.items()},
-        }
+        document |= {"seq": Int64(seq), **index_fields(index)}
     return document
 
 
-def to_history(stored: Stored) -> Document:
-    """A version that is no longer current. Its ``_id`` is the lock: two writers cannot both retire it."""
+def index_fields(index: Index) -> Document:
+    """The index as it stands beside the body."""
+    return {
+        "keys": index.keys,
+        "sorted": index.sorted,
+        "intervals": [{"p": p, "l": low, "h": high} for p, low, high in index.intervals],
+        "sort": {name: list(values) for name, values in index.sort.items()},
+    }
+
+
+def to_history(stored: Stored, until: int) -> Document:
+    """A version that is current no longer, since ``until``. Its ``_id`` is the lock: two writers cannot both
+    retire it."""
     document: Document = {
         "_id": f"{stored.type}/{stored.id}/{stored.version}",
+        "type": stored.type,
         "resource": stored.reference,
+        "until": Int64(until),
         "version": stored.version,
         "updated": Int64(stored.updated),
         "method": stored.method,
