@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.markup import escape as plain
 
 from fhirserver.errors import FHIRError
@@ -177,14 +178,21 @@ class Import:
 async def import_paths(paths: Iterable[Path], receiver: Receiver, console: Console) -> int:
     """Take in files and folders, print what became of them, give the exit code (see Summary)."""
 
+    files = list(walk(paths))
+    columns = (TextColumn("Importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task("", total=len(files))
+
     def progress(result: FileResult) -> None:
+        bar.advance(task)
         if result.status in ("held", "failed", "received"):
             reason = "; ".join(dict.fromkeys(result.reasons)) or "it is not processed yet"
             console.print(
                 f"[yellow]{result.status:<10}[/] {plain(result.name)}: {plain(reason[:500])}", soft_wrap=True
             )
 
-    summary = await Import(receiver, progress).run(paths)
+    with bar:
+        summary = await Import(receiver, progress).run(files)
     counts = ", ".join(f"{summary.counts[status]} {status}" for status in SEVERITY if summary.counts[status])
     unknown = [file.name for file in summary.files if file.status == "unknown"]
     console.print(

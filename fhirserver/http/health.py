@@ -38,7 +38,7 @@ class Health:
         }
         try:
             await parts.database.ping()
-            report["inbox"] = await parts.inbox.lag()
+            report["inbox"] = {"lag_seconds": await parts.inbox.lag()}
         except DatabaseError as error:
             database["status"] = "down"
             report |= {"status": "unavailable", "reason": str(error)}
