@@ -148,7 +148,15 @@ class Server:
                 await asyncio.sleep(0.002 * 2 ** min(round, 6))
         raise VersionConflict("Others keep changing the same resources; try again")
 
-    def compile(self, type: str, pairs: Sequence[tuple[str, str]], *, lenient: bool = False) -> Query:
+    def compile(
+        self,
+        type: str,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        lenient: bool = False,
+        types: Sequence[str] = (),
+    ) -> Query:
+        """``types`` are all that are searched, where ``type`` is one of several."""
         return search.compile(
             type,
             list(pairs),
@@ -156,6 +164,7 @@ class Server:
             lenient=lenient,
             default_count=self.settings.page_size,
             max_count=self.settings.page_max,
+            types=types,
         )
 
     def parse_xml(self, body: bytes) -> Resource:

@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 from fhirserver.errors import BadRequest, Issue, UnsupportedMediaType
 from fhirserver.interactions import parts
 from fhirserver.interactions.compartments import Compartment
+from fhirserver.interactions.include import included
 from fhirserver.model import json, outcome, subset
 from fhirserver.model.media_types import NDJSON
 from fhirserver.model.subset import Subset
 from fhirserver.request import Request, Result
-from fhirserver.search.query import And, Everything, Query
+from fhirserver.search.query import And, Everything, Include, Query
 from fhirserver.storage import several
 from fhirserver.storage.documents import Stored
 from fhirserver.storage.pipeline import Page, Position
@@ -56,6 +57,10 @@ class Asked:
     @property
     def count(self) -> int:
         return self.queries[0].count if self.queries else 0
+
+    @property
+    def includes(self) -> list[Include]:
+        return list(dict.fromkeys(include for query in self.queries for include in query.includes))
 
     @property
     def counts_only(self) -> bool:
@@ -101,6 +106,8 @@ async def _answer(scope: Scope, request: Request, server: "Server") -> Result:
         return Result(200, body, headers=headers)
     page = await several.page(database, asked.queries, asked.after, asked.count)
     if request.format == NDJSON:
+        if asked.includes:
+            raise BadRequest("A stream (application/fhir+ndjson) has matches only, nothing that is included")
         return Result(200, content_type=NDJSON, headers=headers, stream=_lines(page, asked, server))
     if total is None and page.next is None and asked.after is None:
         total = len(page.resources)  # all of them are on this page: the total costs nothing
@@ -110,6 +117,11 @@ async def _answer(scope: Scope, request: Request, server: "Server") -> Result:
     entries = list(
         await asyncio.gather(*(_entry(stored, asked.part, request, server) for stored in page.resources))
     )
+    also = await included(page.resources, asked.includes, server)
+    entries += await asyncio.gather(
+        *(_entry(stored, parts.WHOLE, request, server, b"include") for stored in also.resources)
+    )
+    entries += [_outcome(issues) for issues in [also.issues()] if issues]
     return Result(200, _bundle(scope, asked, request, entries, total, following), headers=headers)
 
 
@@ -132,7 +144,7 @@ def _understand(scope: Scope, request: Request, server: "Server") -> Asked:
     criteria = [(name, value) for name, value in criteria if name not in ("_summary", "_elements")]
     queries: list[Query] = []
     for type in types:
-        query = server.compile(type, criteria, lenient=lenient)
+        query = server.compile(type, criteria, lenient=lenient, types=types)
         if scope.compartment is None:
             queries.append(query)
             continue
@@ -187,7 +199,7 @@ def _bundle(
     if following:
         links.append({"relation": "next", "url": _url(base, [(PAGE, following), *formats])})
     if asked.ignored:
-        entries.append(b'{"resource":' + _warning(asked) + b',"search":{"mode":"outcome"}}')
+        entries.append(_outcome(_warnings(asked)))
     head = b'{"resourceType":"Bundle","type":"searchset"'
     if total is not None:
         head += b',"total":%d' % total
@@ -201,21 +213,26 @@ def _url(base: str, pairs: Pairs) -> str:
     return f"{base}?{urlencode(pairs, safe=':/,|=')}" if pairs else base
 
 
-def _warning(asked: Asked) -> bytes:
+def _warnings(asked: Asked) -> list[Issue]:
     names = ", ".join(sorted({name for name, _ in asked.ignored}))
-    issue = Issue("warning", "not-supported", f"Ignored as asked (handling=lenient): {names}")
-    return outcome.body([issue])
+    return [Issue("warning", "not-supported", f"Ignored as asked (handling=lenient): {names}")]
 
 
-async def _entry(stored: Stored, part: Subset, request: Request, server: "Server") -> bytes:
+def _outcome(issues: list[Issue]) -> bytes:
+    return b'{"resource":' + outcome.body(issues) + b',"search":{"mode":"outcome"}}'
+
+
+async def _entry(
+    stored: Stored, part: Subset, request: Request, server: "Server", mode: bytes = b"match"
+) -> bytes:
     url = json.format(f"{request.base_url}/{stored.reference}")
     body = await parts.shown(stored, part, server)
-    return b'{"fullUrl":' + url + b',"resource":' + body + b',"search":{"mode":"match"}}'
+    return b'{"fullUrl":' + url + b',"resource":' + body + b',"search":{"mode":"' + mode + b'"}}'
 
 
 async def _lines(page: Page, asked: Asked, server: "Server") -> AsyncGenerator[bytes, None]:
     """Every match, one a line, page after page: https://hl7.org/fhir/R4/nd-json.html"""
-    chunk = _warning(asked) + b"\n" if asked.ignored else b""
+    chunk = outcome.body(_warnings(asked)) + b"\n" if asked.ignored else b""
     while True:
         for stored in page.resources:
             chunk += await parts.shown(stored, asked.part, server) + b"\n"

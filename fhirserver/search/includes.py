@@ -67,7 +67,9 @@ def _codes(source: str, code: str, target: str, criteria: Criteria) -> tuple[str
         parameters = [criteria.reference(source, code)]
     else:
         parameters = [p for p in criteria.indexer.compiled(source).compiled.values() if _refers(p)]
-    return tuple(p.code for p in parameters if not target or target in p.targets)
+    # A parameter that is made of others has no keys of its own.
+    own = [source for p in parameters for source in p.sources or (p,)]
+    return tuple(dict.fromkeys(p.code for p in own if not target or target in p.targets))
 
 
 def _refers(parameter: Parameter) -> bool:

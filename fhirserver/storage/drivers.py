@@ -1,6 +1,5 @@
 """Chooses what a search starts from: ONE indexable filter that every match satisfies, the most selective."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -23,6 +22,17 @@ class Driver:
 
 
 BROAD = 50
+_REFERRED_BY_MANY = frozenset(
+    {
+        "Organization",
+        "Practitioner",
+        "PractitionerRole",
+        "Location",
+        "HealthcareService",
+        "Device",
+        "Endpoint",
+    }
+)
 EVERYTHING = Driver({}, 100)
 
 
@@ -51,17 +61,16 @@ def choose(condition: q.Condition) -> Driver:
 def _breadth(keys: Iterable[str]) -> int:
     """How much of a collection keys may match, by what they name.
 
-    An identifier is one resource, a reference to a patient or an encounter a few; a code, a status or a
-    presence key may be half of everything.
+    An identifier is one resource, a reference to a patient or a document a few; a code, a status, a presence
+    key, or who did it may be half of everything.
     """
     worst = 0
     for key in keys:
-        _, _, value = key.partition("|")
-        if key.startswith(("identifier|", "_id|")) and value:
+        parameter, _, value = key.partition("|")
+        type, slash, _ = value.partition("/")
+        if parameter == "identifier" and value:
             rank = 5
-        elif re.search(
-            r"\b(Patient|Encounter|RelatedPerson|DiagnosticReport|DocumentReference|Specimen)/", value
-        ):
+        elif slash and type.isalpha() and type not in _REFERRED_BY_MANY:
             rank = 10
         else:
             rank = 60
