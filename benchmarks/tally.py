@@ -1,6 +1,6 @@
 """What becomes of every file below a folder, counted by sub-folder: ``python -m benchmarks.tally FOLDER``.
 
-Each file goes through the inbox of a server of its own, on an engine in a temporary directory; nothing is kept.
+Each file goes through the inbox of a server of its own, on an engine in a temporary directory.
 """
 
 import argparse

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.markup import escape as plain
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fhirserver.errors import FHIRError
 from fhirserver.feeds.receive import Receipt, Receiver
@@ -119,6 +119,8 @@ class Import:
                     await self._receive(message, "hl7v2", result, issues=issues)
             case "cda" | "xdm":
                 await self._receive(raw, kind, result)
+            case "ebrim":
+                result.add("failed", [_remark("XDS metadata without its documents: take in the XDM zip")])
             case "json":
                 await self._receive(raw, "fhir", result)
             case "xml":

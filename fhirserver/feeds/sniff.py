@@ -11,8 +11,8 @@ from typing import Literal
 from fhirserver.errors import BadRequest
 from mappings.hl7v2.charset import wide_codec
 
-Kind = Literal["hl7v2", "cda", "xdm", "zip", "json", "ndjson", "xml", ""]
-"""``json`` and ``xml`` are FHIR resources, ``zip`` an archive of other files, "" nothing known here."""
+Kind = Literal["hl7v2", "cda", "xdm", "zip", "json", "ndjson", "xml", "ebrim", ""]
+"""``json`` and ``xml`` are FHIR resources, ``ebrim`` the metadata of an XDM submission by itself, ``zip`` an archive of other files, "" nothing known here."""
 
 START = 64 * 1024
 """So many bytes tell."""
@@ -78,6 +78,8 @@ def _markup(text: bytes) -> Kind:
     name, attributes = root[1], root[2]
     if name in (b"ClinicalDocument", b"stylesheet", b"transform"):
         return "cda"
+    if name == b"SubmitObjectsRequest":
+        return "ebrim"
     return "xml" if b"http://hl7.org/fhir" in attributes else ""
 
 
