@@ -83,6 +83,7 @@ def format_wins(target: Target) -> None:
     "http.html#mime-type",
     "{type}/create",
     "{type}/search-type",
+    should=True,
 )
 def not_acceptable(target: Target) -> None:
     expect.status(target.get(target.type, headers={"Accept": "image/png"}), 406)

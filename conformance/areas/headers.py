@@ -16,6 +16,8 @@ def head(target: Target) -> None:
     made = target.create()
     path = f"{target.type}/{made['id']}"
     got, answer = target.get(path), target.get(path, method="HEAD")
+    if answer.status in (405, 501):  # it says in HTTP's way that it does not support HEAD
+        return
     expect.status(answer, 200)
     expect.require(not answer.body, "HEAD with a body")
     for name in ("etag", "last-modified", "content-type"):

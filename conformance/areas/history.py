@@ -94,6 +94,7 @@ def count(target: Target) -> None:
     *INSTANCE,
     "{type}/update",
     "{type}/read",
+    should=True,
 )
 def since(target: Target) -> None:
     made = target.create()
@@ -115,7 +116,7 @@ def at(target: Target) -> None:
     expect.equal("entries current in 1999", len(body["entry"]), 0)
 
 
-@check(AREA, "A malformed _since is refused", "http.html#history", *INSTANCE)
+@check(AREA, "A malformed _since is refused", "http.html#history", *INSTANCE, should=True)
 def malformed(target: Target) -> None:
     made = target.create()
     expect.refused(target.get(f"{target.type}/{made['id']}/_history", {"_since": "yesterday"}), 400)

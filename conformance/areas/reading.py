@@ -45,8 +45,8 @@ def impossible_id(target: Target) -> None:
     "read",
     "_summary and _elements give a marked part",
     "http.html#read",
-    "{type}/read",
-    "{type}/create",
+    "Patient/read",
+    "Patient/create",
     should=True,
 )
 def parts(target: Target) -> None:
