@@ -12,7 +12,8 @@ from fhirserver.errors import BadRequest
 from mappings.hl7v2.charset import wide_codec
 
 Kind = Literal["hl7v2", "cda", "xdm", "zip", "json", "ndjson", "xml", "ebrim", ""]
-"""``json`` and ``xml`` are FHIR resources, ``ebrim`` the metadata of an XDM submission by itself, ``zip`` an archive of other files, "" nothing known here."""
+"""``json`` and ``xml`` are FHIR resources, ``ebrim`` the metadata of an XDM submission by itself, ``zip`` an
+archive of other files, "" nothing known here."""
 
 START = 64 * 1024
 """So many bytes tell."""
