@@ -86,7 +86,7 @@ class Server:
         except Exception as error:
             # The text of an unforeseen error may quote a resource: only its kind and place are told.
             log.error(
-                "unforeseen error", kind=type(error).__name__, method=request.method, where=_where(error)
+                "unforeseen error", kind=type(error).__name__, method=request.method, where=where(error)
             )
             return refusal(FHIRError(f"Unforeseen error ({type(error).__name__}); it was logged"))
 
@@ -189,7 +189,7 @@ def refusal(error: FHIRError) -> Result:
     return result
 
 
-def _where(error: Exception) -> str:
+def where(error: Exception) -> str:
     """File, line and function of the last frames; no values."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     return " < ".join(f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno} {f.name}" for f in reversed(frames))

@@ -1,7 +1,6 @@
 """One input from its bytes to what became of it: map, resolve, perform as a transaction."""
 
 import asyncio
-import traceback
 from collections.abc import Iterable
 
 import structlog
@@ -10,7 +9,7 @@ from fhirserver.errors import FHIRError, MultipleMatches, PreconditionFailed, Un
 from fhirserver.feeds import acknowledgement, resources
 from fhirserver.feeds.mapping import map_input, source_of
 from fhirserver.feeds.resolve import Resolved, resolve
-from fhirserver.server import Server
+from fhirserver.server import Server, where
 from fhirserver.settings import Settings
 from fhirserver.storage.inbox import Item, Outcome
 from mappings.core.result import Held, Issue, Mapped, MappingError
@@ -52,7 +51,7 @@ class Processing:
             outcome = _outcome("failed", [*issues, *_issues(error)])
         except Exception as error:
             # Whatever it is, it is this input's alone, and its text may quote the input.
-            log.error("unforeseen error", kind=type(error).__name__, id=item.id, where=_where(error))
+            log.error("unforeseen error", kind=type(error).__name__, id=item.id, where=where(error))
             text = f"Unforeseen error ({type(error).__name__}); it was logged"
             outcome = _outcome("failed", [*issues, Issue("error", "exception", text)])
         return _acknowledged(item, outcome)
@@ -116,9 +115,3 @@ def _issues(error: FHIRError) -> list[Issue]:
         )
         for issue in error.issues
     ]
-
-
-def _where(error: Exception) -> str:
-    """File, line and function of the last frames; no values."""
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    return " < ".join(f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno} {f.name}" for f in reversed(frames))
