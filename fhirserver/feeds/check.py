@@ -23,6 +23,7 @@ TITLES = {
     "hl7v2": "an HL7v2 message",
     "cda": "a CDA document",
     "xdm": "an XDM submission",
+    "ebrim": "XDS metadata without its documents",
     "zip": "a zip of files",
     "json": "a FHIR resource (JSON)",
     "xml": "a FHIR resource (XML)",
