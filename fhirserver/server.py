@@ -24,6 +24,7 @@ from fhirserver.model import outcome, xml
 from fhirserver.model.definitions import Definitions
 from fhirserver.model.json import Resource
 from fhirserver.model.media_types import NDJSON
+from fhirserver.operations import OPERATIONS, registry
 from fhirserver.request import Request, Result
 from fhirserver.search.query import Query
 from fhirserver.settings import Settings
@@ -97,6 +98,8 @@ class Server:
             NotFound, TypeNotServed, MethodNotAllowed: no such route, type or method.
         """
         segments = [s for s in request.path.split("/") if s] if request.path.strip("/") else []
+        if segments and segments[-1].startswith("$"):
+            return self._operation(segments, request)
         shape = interactions.shape_of(segments)
         method = "GET" if request.method == "HEAD" else request.method
         if shape not in interactions.SHAPES:
@@ -127,11 +130,36 @@ class Server:
             f"{request.method} is not possible here; possible are {allowed}", headers={"Allow": allowed}
         )
 
+    def _operation(self, segments: list[str], request: Request) -> interactions.Interaction:
+        """Find the operation (``$name``) of a path: https://hl7.org/fhir/R4/operations.html#request"""
+        *place, name = segments
+        if len(place) >= len(registry.LEVELS):
+            raise NotFound(f"There is nothing at /{request.path.strip('/')[:200]}")
+        if place:
+            self.check_type(place[0])
+        request.type, request.id = ([*place, "", ""])[:2]
+        level = registry.LEVELS[len(place)]
+        operation = registry.find(OPERATIONS, name[1:], level, request.type)
+        request.interaction = "operation"
+        allowed = {"Allow": ", ".join(sorted({*operation.methods, "OPTIONS"}))}
+        if request.method == "OPTIONS":
+            return _options(allowed)
+        if ("GET" if request.method == "HEAD" else request.method) not in operation.methods:
+            raise MethodNotAllowed(
+                f"{request.method} is not possible here; possible are {allowed['Allow']}", headers=allowed
+            )
+        return operation.levels[level]
+
     def check_type(self, type: str) -> None:
         """Raises TypeNotServed with the types that are on."""
         if type not in self.types:
             known = "is off" if type in self.definitions.resource_types else "is no FHIR R4 resource type"
             raise TypeNotServed(f"{type[:64]} {known}; served are {', '.join(sorted(self.types))}")
+
+    @property
+    def operations(self) -> tuple[registry.Operation, ...]:
+        """What /metadata tells of."""
+        return OPERATIONS
 
     def unit(self, request: Request) -> Unit:
         """Where the request's writes go: the transaction's unit, else one of its own."""
@@ -187,6 +215,13 @@ def refusal(error: FHIRError) -> Result:
     result = Result(error.status, outcome.body(error.issues), headers=dict(error.headers))
     result.etag = result.headers.pop("ETag", "")
     return result
+
+
+def _options(headers: dict[str, str]) -> interactions.Interaction:
+    async def options(request: Request, server: Server) -> Result:
+        return Result(204, headers=headers)
+
+    return options
 
 
 def where(error: Exception) -> str:

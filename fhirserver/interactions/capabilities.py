@@ -8,6 +8,7 @@ from fhirserver.model import json
 from fhirserver.request import Request, Result
 
 if TYPE_CHECKING:
+    from fhirserver.operations.registry import Level
     from fhirserver.server import Server
 
 SYSTEM_LEVEL = ("transaction", "batch", "history-system", "search-system")
@@ -36,6 +37,7 @@ def _statement(server: "Server", base_url: str) -> bytes:
                     "mode": "server",
                     "resource": [_resource(type, server) for type in sorted(server.types)],
                     "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                    **_operations("", server),
                 }
             ],
         }
@@ -62,4 +64,12 @@ def _resource(type: str, server: "Server") -> dict[str, Any]:
             {"name": code, "definition": parameter.url, "type": parameter.type}
             for code, parameter in sorted(parameters.items())
         ],
+        **_operations(type, server),
     }
+
+
+def _operations(type: str, server: "Server") -> dict[str, Any]:
+    """The operations of a resource type, or ("") of the base."""
+    levels: tuple[Level, ...] = ("type", "instance") if type else ("system",)
+    found = [o for o in server.operations if o.definition and any(o.is_at(level, type) for level in levels)]
+    return {"operation": [{"name": o.code, "definition": o.definition} for o in found]} if found else {}

@@ -37,21 +37,25 @@ async def check_references(resource: Resource, request: Request, unit: Unit, ser
     told = "OperationOutcome" in request.headers.get("prefer", "")
     if policy == "off" or not (refused or told):
         return []
+    issues = await missing(resource, unit, server, "error" if refused else "warning")
+    if issues and refused:
+        raise Unprocessable("References lead nowhere", issues=issues)
+    return issues
+
+
+async def missing(resource: Resource, unit: Unit, server: "Server", severity: Severity) -> list[Issue]:
+    """The literal references to resources of this server that do not exist."""
     places: dict[tuple[str, str], str] = {}
     for literal, path in links.references(resource):
         parsed = reference.parse(literal)
         if parsed.is_local:
             places.setdefault((parsed.type, parsed.id), path)
     exist = await asyncio.gather(*(_exists(type, id, unit, server) for type, id in places))
-    severity: Severity = "error" if refused else "warning"
-    issues = [
+    return [
         Issue(severity, "not-found", f"There is no {type}/{id} on this server", path)
         for ((type, id), path), there in zip(places.items(), exist, strict=True)
         if not there
     ]
-    if issues and refused:
-        raise Unprocessable("References lead nowhere", issues=issues)
-    return issues
 
 
 async def _exists(type: str, id: str, unit: Unit, server: "Server") -> bool:

@@ -51,6 +51,21 @@ class Lookups:
         except PyMongoError:
             raise Unavailable("The database does not answer now") from None
 
+    async def keys_of(self, type: str, codes: Sequence[str]) -> set[str]:
+        """The different index keys of some search parameters that resources of a type have."""
+        wanted = [{"$gte": f"{code}|", "$lt": f"{code}}}"} for code in codes]
+        one_of: list[Document] = [{"keys": bounds} for bounds in wanted]
+        stages: list[Document] = [
+            {"$match": {"seq": {"$gt": 0}, "$or": [{"keys": {"$elemMatch": bounds}} for bounds in wanted]}},
+            {"$unwind": "$keys"},
+            {"$match": {"$or": one_of}},
+            {"$group": {"_id": "$keys"}},
+        ]
+        try:
+            return {row["_id"] async for row in await self._database.collection(type).aggregate(stages)}
+        except PyMongoError:
+            raise Unavailable("The database does not answer now") from None
+
     async def _read_locks(self, keys: list[str]) -> dict[str, Lock]:
         rows = await self._find("locks", {"_id": {"$in": keys}}, {"n": 1})
         seen = {row["_id"]: row["n"] for row in rows}

@@ -1,0 +1,94 @@
+"""https://hl7.org/fhir/R4/resource-operation-validate.html"""
+
+from typing import TYPE_CHECKING, Any
+
+from fhirserver.errors import BadRequest, FHIRError, Issue
+from fhirserver.interactions import integrity, prepare
+from fhirserver.model import json, outcome
+from fhirserver.operations import inputs
+from fhirserver.request import Request, Result
+from fhirserver.storage.documents import Stored
+
+if TYPE_CHECKING:
+    from fhirserver.server import Server
+
+MODES = ("", "create", "update", "delete", "profile")
+CORE = "http://hl7.org/fhir/StructureDefinition/"
+
+
+async def validate(request: Request, server: "Server") -> Result:
+    """Say whether a resource would be accepted: 200 and the issues, whatever they are.
+
+    On an instance without a resource, the stored one is validated. ``mode`` delete asks whether the instance
+    could be deleted.
+    """
+    given = inputs.read(request, server, ("resource", "mode", "profile"), "resource")
+    mode, resource = given.text("mode"), given.one("resource")
+    if mode not in MODES:
+        raise BadRequest(f"mode={mode[:40]} is not one of {', '.join(MODES[1:])}", expression="mode")
+    if resource is not None and not isinstance(resource, dict):
+        raise BadRequest("The parameter resource is not a resource", expression="resource")
+    stored = await _stored(request, server) if request.id else None
+    if mode == "delete":
+        return Result(200, outcome.body(await _deletion(stored, request, server)))
+    if resource is None:
+        if stored is None or stored.deleted:
+            raise BadRequest("There is no resource to validate", expression="resource")
+        resource = json.stored(stored.body)
+    issues = _content(resource, request, server) + _profile(given.text("profile"), resource, server)
+    issues += _identity(mode, resource, request)
+    if not any(issue.severity == "error" for issue in issues):
+        unit = server.unit(request)
+        issues += await integrity.missing(resource, unit, server, "warning")
+    return Result(200, outcome.body(issues))
+
+
+async def _stored(request: Request, server: "Server") -> Stored | None:
+    prepare.check_id(request.id)
+    return await server.repository.find(request.type, request.id)
+
+
+def _content(resource: dict[str, Any], request: Request, server: "Server") -> list[Issue]:
+    issues = server.validator.validate(resource)
+    if resource.get("resourceType") != request.type:
+        text = f"The resource is a {resource.get('resourceType')}, the URL says {request.type}"
+        issues = [Issue("error", "invalid", text, "resourceType"), *issues]
+    return issues
+
+
+def _profile(profile: str, resource: dict[str, Any], server: "Server") -> list[Issue]:
+    """The base definitions are known; another profile is not, which makes nothing invalid."""
+    if not profile:
+        return []
+    name = profile.partition("|")[0].removeprefix(CORE)
+    if name == resource.get("resourceType") or name in ("Resource", "DomainResource"):
+        return []
+    if name in server.definitions.resource_types:
+        text = f"The profile is that of {name}, the resource is a {resource.get('resourceType')}"
+        return [Issue("error", "invalid", text, "resourceType")]
+    text = f"The profile {profile[:200]} is not known here: the base specification alone was checked"
+    return [Issue("warning", "not-supported", text)]
+
+
+def _identity(mode: str, resource: dict[str, Any], request: Request) -> list[Issue]:
+    """What an update wants beyond the content."""
+    if mode != "update":
+        return []
+    place = f"{request.type}.id"
+    if not resource.get("id"):
+        return [Issue("error", "required", "An update needs the resource's id", place)]
+    if request.id and resource["id"] != request.id:
+        return [Issue("error", "invalid", f"The resource's id is not the URL's {request.id}", place)]
+    return []
+
+
+async def _deletion(stored: Stored | None, request: Request, server: "Server") -> list[Issue]:
+    if not request.id:
+        raise BadRequest("mode=delete is for an instance: [type]/[id]/$validate", expression="mode")
+    if stored is None or stored.deleted:
+        return [Issue("warning", "not-found", f"There is no {request.type}/{request.id}")]
+    try:
+        await integrity.check_deletion(stored, server.unit(request), server)
+    except FHIRError as error:
+        return list(error.issues)
+    return []
