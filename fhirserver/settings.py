@@ -83,6 +83,9 @@ class Settings(BaseSettings):
         SERVED_TYPES, description="resource types that are on, comma separated"
     )
     timezone: str = Field("Europe/Paris", description="zone of dates and times that name none")
+    xds_timezone: str = Field(
+        "UTC", description="zone of times without an offset in XDS metadata; some senders write local time"
+    )
     max_body: int = Field(64 * MIB, ge=1024, description="largest HTTP body")
     max_resource: int = Field(
         12 * MIB, ge=1024, le=15 * MIB, description="largest stored resource without a Binary's content"
@@ -142,7 +145,7 @@ class Settings(BaseSettings):
             else value
         )
 
-    @field_validator("timezone")
+    @field_validator("timezone", "xds_timezone")
     @classmethod
     def _zone(cls, value: str) -> str:
         try:

@@ -18,6 +18,7 @@ def source_of(name: str, settings: Settings) -> Source:
     return Source(
         name=name,
         timezone=settings.timezone,
+        xds_timezone=settings.xds_timezone,
         charset=settings.hl7v2_charset,
         authorities=settings.authorities,
     )
