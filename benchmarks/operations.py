@@ -33,14 +33,19 @@ class Operation:
 
 
 def transactions(people: list[Person], count: int) -> Iterator[Call]:
-    """The whole population, in Bundles of 50 updates that create; the count does not limit it."""
-    resources = itertools.chain.from_iterable(map(record, people))
-    while chunk := list(itertools.islice(resources, ENTRIES)):
-        entries = [
-            {"resource": resource, "request": {"method": "PUT", "url": _name(resource)}} for resource in chunk
-        ]
-        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-        yield Call("POST", BASE, format_json(bundle))
+    """The whole population, in Bundles of 50 updates that create; the count does not limit it.
+
+    A person is in one Bundle, whole, because references must lead somewhere; measurements fill it up.
+    """
+    bundle: list[Element] = []
+    for someone in people:
+        resources = list(record(someone))[:ENTRIES]
+        if len(bundle) + len(resources) > ENTRIES:
+            yield _transaction(bundle)
+            bundle = []
+        bundle += resources
+    if bundle:
+        yield _transaction(bundle)
 
 
 def creates(people: list[Person], count: int) -> Iterator[Call]:
@@ -95,6 +100,29 @@ OPERATIONS = (
     Operation("search by identifier", searches_by_identifier),
     Operation("HL7v2 message", messages, Connection.mllp),
 )
+
+
+def _transaction(resources: list[Element]) -> Call:
+    patient = next(r for r in resources if r["resourceType"] == "Patient")
+    fillers = (_pulse(patient["id"], n) for n in range(ENTRIES - len(resources)))
+    entries = [
+        {"resource": resource, "request": {"method": "PUT", "url": _name(resource)}}
+        for resource in (*resources, *fillers)
+    ]
+    return Call(
+        "POST", BASE, format_json({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    )
+
+
+def _pulse(patient: str, n: int) -> Element:
+    return {
+        "resourceType": "Observation",
+        "id": f"{patient}-pulse-{n}",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+        "subject": {"reference": f"Patient/{patient}"},
+        "valueQuantity": {"value": 60 + n, "unit": "/min"},
+    }
 
 
 def _name(resource: Element) -> str:
