@@ -62,3 +62,19 @@ def update(target: Target) -> None:
     expect.status(target.send("PUT", path, b"later", {"Content-Type": "text/plain"}), 200)
     answer = target.get(path, headers={"Accept": "*/*"})
     expect.equal("content", (answer.media_type, answer.body), ("text/plain", b"later"))
+
+
+@check(AREA, "A range of content, where the server says that it serves ranges", "binary.html#rest", *NEEDS)
+def byte_range(target: Target) -> None:
+    content = CONTENTS[1]
+    path = stored(target, content)
+    whole = target.get(path, headers={"Accept": "*/*"})
+    if whole.headers.get("accept-ranges", "none").lower() != "bytes":
+        return
+    for asked, expected in (("bytes=10-19", content[10:20]), ("bytes=-5", content[-5:])):
+        answer = target.get(path, headers={"Accept": "*/*", "Range": asked})
+        expect.status(answer, 206)
+        expect.equal(asked, answer.body, expected)
+        expect.header(answer, "Content-Range")
+    beyond = target.get(path, headers={"Accept": "*/*", "Range": f"bytes={len(content)}-"})
+    expect.status(beyond, 416)

@@ -5,6 +5,11 @@ from conformance.checks import check
 from conformance.target import Target
 
 AREA = "capabilities"
+SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
+TYPE_INTERACTIONS = (
+    *("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create"),
+    "search-type",
+)
 
 
 @check(AREA, "/metadata is a CapabilityStatement of a server of R4", "http.html#capabilities")
@@ -21,6 +26,16 @@ def statement(target: Target) -> None:
 def types(target: Target) -> None:
     repeated = {type for type in target.statement.types if target.statement.types.count(type) > 1}
     expect.require(not repeated, f"cpb-9: more than one rest.resource for {', '.join(sorted(repeated))}")
+
+
+@check(AREA, "Interactions have the codes of R4", "valueset-restful-interaction.html")
+def interactions(target: Target) -> None:
+    body = expect.resource(target.get("metadata"), "CapabilityStatement")
+    for rest in body.get("rest", ()):
+        codes = {each["code"] for each in rest.get("interaction", ())} - {*SYSTEM_INTERACTIONS}
+        for resource in rest.get("resource", ()):
+            codes |= {each["code"] for each in resource.get("interaction", ())} - {*TYPE_INTERACTIONS}
+        expect.require(not codes, f"no codes of the required binding: {', '.join(sorted(codes))}")
 
 
 @check(AREA, "The statement is the same with every mode, or it is of terminology", "http.html#capabilities")

@@ -249,6 +249,37 @@ def included(target: Target) -> None:
     expect.equal("total", body.get("total", 2), 2)
 
 
+CHAIN = ("Observation/create", "Observation/search-type", "Observation?_tag", "Observation?subject")
+PEOPLE = ("Patient/create", "Patient/search-type", "Patient?_tag", "Patient?family")
+
+
+@check(AREA, "A chained parameter", "search.html#chaining", *CHAIN, *PEOPLE, should=True)
+def chained(target: Target) -> None:
+    made = observed(target)
+    for name in ("subject:Patient.family", "subject.family", "subject:Patient._id"):
+        value = made["patient"] if name.endswith("_id") else "durand"
+        found = expect.resources(target.search("Observation", ("_tag", target.tag), (name, value)))
+        expect.same(f"{name}={value}", [each["id"] for each in found], [made["observation"]])
+
+
+@check(AREA, "A reverse chained parameter: _has", "search.html#has", *CHAIN, *PEOPLE, should=True)
+def reverse_chained(target: Target) -> None:
+    made = observed(target)
+    for value, expected in ((target.tag, [made["patient"]]), ("urn:conformance|none", [])):
+        query = ("_has:Observation:subject:_tag", value)
+        found = expect.resources(target.search("Patient", ("_tag", target.tag), query))
+        expect.same("=".join(query), [each["id"] for each in found], expected)
+
+
+def observed(target: Target) -> dict[str, str]:
+    """A patient named Durand with an observation; another patient, and an observation of nobody."""
+    patient = target.create("Patient", name=[{"family": "Durand"}])["id"]
+    target.create("Patient", name=[{"family": "Lefèvre"}])
+    observation = target.create("Observation", subject={"reference": f"Patient/{patient}"})["id"]
+    target.create("Observation")
+    return {"patient": patient, "observation": observation}
+
+
 @check(
     AREA,
     "The whole server is searched, by type with _type",

@@ -1,5 +1,6 @@
 """From a CapabilityStatement to claims, from claims to cases of checks."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from conformance.statement import read
 from conformance.target import Target
 from fhirserver.model.definitions import Definitions
 from fhirserver.validation import Validator
+
+ROOT = Path(__file__).parents[2]
 
 PATIENT: dict[str, Any] = {
     "type": "Patient",
@@ -127,6 +130,12 @@ def test_titles_name_one_check_each() -> None:
     names = [(check.area, check.title, check.needs) for check in CHECKS]
     assert len(set(names)) == len(names)
     assert all(check.spec.partition("#")[0].endswith(".html") for check in CHECKS)
+
+
+def test_the_documentation_names_every_area() -> None:
+    text = " ".join((ROOT / "docs" / "api" / "conformance.md").read_text("utf-8").split())
+    areas = ", ".join(dict.fromkeys(check.area for check in CHECKS))
+    assert f"Areas: {areas}." in text
 
 
 def test_there_is_a_valid_sample_of_every_type(definitions: Definitions, validator: Validator) -> None:
