@@ -13,11 +13,12 @@ from fhirserver.model.json import Resource
 from fhirserver.server import Server
 from fhirserver.storage.documents import Stored
 from mappings.core.bundle import KEY_SYSTEM
-from mappings.core.result import Held, Issue
 
 _NAMES: Final = uuid.UUID("6f6d7a52-3b0e-4f0c-9d57-0c1d2b7a9f11")
 _VALUES: Final = 50
 """So many identifiers are asked for in one search."""
+_MATCHES: Final = 20
+"""So many resources of each identifier are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def identifiers(resource: Resource) -> Iterator[Resource]:
 
 
 async def find(keys: Iterable[Key], server: Server) -> dict[Key, list[Found]]:
-    """The stored resources of each key, newest first; a deleted one only by its id."""
+    """The stored resources of each key, newest first; of many the oldest; a deleted one only by its id."""
     keys = list(dict.fromkeys(keys))
     derived = [key for key in keys if key.id]
     by_type: dict[str, list[Key]] = defaultdict(list)
@@ -114,15 +115,20 @@ async def find_ids(wanted: list[tuple[str, str]], server: Server) -> dict[Any, A
 
 async def _search(type: str, keys: list[Key], server: Server) -> dict[Any, Any]:
     server.check_type(type)
-    query = server.compile(type, [("identifier", ",".join(key.token for key in keys))])
-    limit = 4 * len(keys) + 16
-    page = await server.repository.search(query, None, limit)
-    if len(page.resources) >= limit:
-        text = f"Too many resources of type {type} have one of the identifiers"
-        raise Held(text, Issue("error", "multiple-matches", text))
+    limit = _MATCHES * len(keys)
+    wanted = ("identifier", ",".join(key.token for key in keys))
+    page = await server.repository.search(server.compile(type, [wanted]), None, limit)
+    stored = page.resources
+    if len(stored) == limit and len(keys) > 1:
+        # One of the identifiers is that of many resources and hides the others.
+        alone = await asyncio.gather(*(_search(type, [key], server) for key in keys))
+        return {key: found for results in alone for key, found in results.items()}
+    if len(stored) == limit:
+        oldest = server.compile(type, [wanted, ("_sort", "_lastUpdated")])
+        stored = (await server.repository.search(oldest, None, limit)).resources[::-1]
     by_identifier: dict[tuple[str, str], list[Found]] = defaultdict(list)
-    for stored in page.resources:
-        found = Found(stored, json.stored(stored.body))
+    for one in stored:
+        found = Found(one, json.stored(one.body))
         for pair in {(i.get("system", ""), i.get("value", "")) for i in identifiers(found.resource)}:
             by_identifier[pair].append(found)
     return {

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhirserver.feeds import documents
-from fhirserver.feeds.lookup import Found, Key, find, find_ids, key_of, named
+from fhirserver.feeds.entries import Entry, fold, join
+from fhirserver.feeds.lookup import Found, Key, find, find_ids, named
 from fhirserver.feeds.merge import equal, merge, point
 from fhirserver.model.json import Resource
 from fhirserver.server import Server
@@ -27,32 +28,8 @@ class Resolved:
 
 
 @dataclass(slots=True)
-class _Entry:
-    """One entry on its way: the ``key`` it is looked up by, its ``id`` once known, what was ``found``."""
-
-    url: str
-    type: str
-    resource: Resource
-    request: Resource
-    cleared: set[str]
-    key: Key | None = None
-    id: str = ""
-    found: Found | None = None
-    dropped: bool = False
-
-    @property
-    def asserts(self) -> bool:
-        """PUT: the input states this; POST with a condition only mentions it."""
-        return bool(self.request["method"] == "PUT")
-
-    @property
-    def always_new(self) -> bool:
-        return self.request["method"] == "POST" and "ifNoneExist" not in self.request
-
-
-@dataclass(slots=True)
 class _Work:
-    entries: list[_Entry]
+    entries: list[Entry]
     issues: list[Issue] = field(default_factory=list)
     targets: dict[str, str] = field(default_factory=dict)
     related: dict[Key, list[Found]] = field(default_factory=dict)
@@ -69,7 +46,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
         Held: a person must decide: several resources match, an identity disagrees, a document is in doubt.
         Unavailable: the database does not answer.
     """
-    work = _Work(_fold(mapped))
+    work = _Work(fold(mapped))
     await _look_up(work, server, seed, repeated)
     _compare_documents(work)
     for entry in work.entries:
@@ -79,7 +56,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
         if not entry.dropped:
             entry.resource = point(entry.resource, work.targets)
     _relate_documents(work)
-    written = [made for entry in _join(work.entries) if (made := _write(entry))]
+    written = [made for entry in join(work.entries) if (made := _write(entry))]
     written += [_supersede(found) for found in work.replaced.values()]
     touched = {entry["fullUrl"] for entry in written}
     unchanged = {
@@ -91,37 +68,6 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     return Resolved(bundle, work.issues, list(unchanged))
 
 
-def _fold(mapped: Mapped) -> list[_Entry]:
-    """The entries; those of one key are one."""
-    first: dict[Key, _Entry] = {}
-    entries = []
-    aliases: dict[str, str] = {}
-    for given in mapped.bundle.get("entry", ()):
-        url, resource = given["fullUrl"], given["resource"]
-        entry = _Entry(
-            url,
-            resource["resourceType"],
-            resource,
-            given["request"],
-            mapped.cleared.get(url, set()),
-            key_of(given),
-        )
-        earlier = first.setdefault(entry.key, entry) if entry.key else entry
-        if earlier is entry:
-            entries.append(entry)
-            continue
-        aliases[url] = earlier.url
-        if entry.asserts and not earlier.asserts:
-            earlier.resource, earlier.request, earlier.cleared = resource, entry.request, entry.cleared
-        elif entry.asserts:
-            earlier.resource = merge(earlier.resource, resource, entry.cleared)
-            earlier.cleared = (earlier.cleared | entry.cleared) - earlier.resource.keys()
-    if aliases:
-        for entry in entries:
-            entry.resource = point(entry.resource, aliases)
-    return entries
-
-
 async def _look_up(work: _Work, server: Server, seed: str, repeated: bool) -> None:
     sent = [e.resource for e in work.entries if e.type == "DocumentReference"]
     related = [key for document in sent for key in documents.related_keys(document)]
@@ -131,11 +77,9 @@ async def _look_up(work: _Work, server: Server, seed: str, repeated: bool) -> No
             entry.id = named(seed, entry.url)
             continue
         matches = found.get(entry.key, []) if entry.key else []
-        if len(matches) > 1:
-            text = f"{len(matches)} resources of type {entry.type} have the same identifier"
-            raise Held(text, Issue("error", "multiple-matches", text, entry.type))
         if matches:
-            entry.found, entry.id = matches[0], matches[0].stored.id
+            entry.found = _the_one(entry, matches, work.issues)
+            entry.id = entry.found.stored.id
         elif entry.key:
             entry.id = entry.key.id
     if repeated:
@@ -144,6 +88,20 @@ async def _look_up(work: _Work, server: Server, seed: str, repeated: bool) -> No
         for entry in new:
             entry.found = there.get((entry.type, entry.id))
     work.related = {key: found.get(key, []) for key in related}
+
+
+def _the_one(entry: Entry, matches: list[Found], issues: list[Issue]) -> Found:
+    """Of several matches the oldest, where an input only mentions something.
+
+    Raises:
+        Held: several match what it states, or the patient.
+    """
+    if len(matches) > 1:
+        text = f"{len(matches)} resources of type {entry.type} have the same identifier"
+        if entry.asserts or entry.type == "Patient":
+            raise Held(text, Issue("error", "multiple-matches", text, entry.type))
+        issues.append(Issue("warning", "multiple-matches", f"{text}: the oldest is taken", entry.type))
+    return matches[-1]
 
 
 def _compare_documents(work: _Work) -> None:
@@ -196,21 +154,7 @@ def _pair(identifier: Resource) -> tuple[Any, Any]:
     return identifier.get("system"), identifier.get("value")
 
 
-def _join(entries: list[_Entry]) -> list[_Entry]:
-    """Entries that turn out to be of one stored resource are one."""
-    first: dict[tuple[str, str], _Entry] = {}
-    for entry in entries:
-        if not entry.id or entry.dropped or (entry.found and not entry.asserts):
-            continue
-        earlier = first.setdefault((entry.type, entry.id), entry)
-        if earlier is not entry:
-            earlier.resource = merge(earlier.resource, entry.resource, entry.cleared)
-            earlier.cleared = (earlier.cleared | entry.cleared) - earlier.resource.keys()
-            entry.dropped = True
-    return [entry for entry in entries if not entry.dropped]
-
-
-def _write(entry: _Entry) -> Resource | None:
+def _write(entry: Entry) -> Resource | None:
     """The entry of the transaction; None when there is nothing to write."""
     if entry.found is None:
         return _create(entry)
@@ -228,7 +172,7 @@ def _write(entry: _Entry) -> Resource | None:
     return _put(resource, stored.reference, ifMatch=stored.etag)
 
 
-def _create(entry: _Entry) -> Resource:
+def _create(entry: Entry) -> Resource:
     if entry.id:
         resource = {**entry.resource, "id": entry.id}
         condition = {} if entry.always_new else {"ifNoneMatch": "*"}

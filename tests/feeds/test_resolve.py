@@ -208,3 +208,22 @@ async def test_others_who_change_the_same_patient_do_not_lose(feed: Feed) -> Non
     outcomes = [await receipt.outcome() for receipt in receipts]
     assert {outcome.status for outcome in outcomes} == {"processed"}
     assert int((await feed.only("Patient"))["meta"]["versionId"]) >= 6
+
+
+@pytest.mark.parametrize("count", [2, 30])
+async def test_ambiguous_mention_of_others_than_the_patient_is_the_oldest(feed: Feed, count: int) -> None:
+    """Two Practitioners with one identifier must not hold every message that names them."""
+    number = {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "810000000001"}
+    doctor = {"resourceType": "Practitioner", "identifier": [number]}
+    for name in range(count):
+        await feed.put({**doctor, "id": f"d{name}"})
+    resolved = await apply(
+        feed,
+        mention("urn:uuid:d", doctor, number),
+        put("urn:uuid:a", patient(IPP, generalPractitioner=[{"reference": "urn:uuid:d"}]), IPP),
+    )
+    assert (await feed.only("Patient"))["generalPractitioner"] == [{"reference": "Practitioner/d0"}]
+    (issue,) = resolved.issues
+    assert (issue.severity, issue.code, issue.location) == ("warning", "multiple-matches", "Practitioner")
+    with pytest.raises(Held, match="same identifier"):
+        await apply(feed, put("urn:uuid:d", doctor, number))
