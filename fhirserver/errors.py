@@ -15,6 +15,7 @@
     │   └── MultipleMatches         412 multiple-matches
     ├── TooLarge                    413 too-long
     ├── UnsupportedMediaType        415 not-supported
+    ├── RangeNotSatisfiable         416 value
     ├── Unprocessable               422 processing
     │   └── TooCostly               422 too-costly
     └── Unavailable                 503 transient
@@ -115,6 +116,10 @@ class TooLarge(FHIRError):
 
 class UnsupportedMediaType(FHIRError):
     status, code = 415, "not-supported"
+
+
+class RangeNotSatisfiable(FHIRError):
+    status, code = 416, "value"
 
 
 class Unprocessable(FHIRError):

@@ -1,6 +1,6 @@
 """An interaction asked of the server, and its answer: the same for HTTP, Bundle entries, feeds, imports."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,8 @@ class Request:
 
     ``path`` is relative to the base without a leading slash, ``query`` the decoded pairs in order,
     ``headers`` have lower-case names. ``resource`` is the body already decoded (else ``body`` holds its
-    bytes). ``unit`` collects the writes when the request is part of a transaction. ``base_url`` is the base
+    bytes, ``content`` the parts of one too large to hold, ``blob`` its digest once it is stored).
+    ``unit`` collects the writes when the request is part of a transaction. ``base_url`` is the base
     as the client sees it, for links (empty: the server's own); ``format`` the media type to answer in.
     Routing fills in ``interaction`` (its code) and what the path names: ``type``, ``id``, ``version``, and
     ``member``, the type that is searched in a compartment.
@@ -38,6 +39,8 @@ class Request:
     id: str = ""
     version: str = ""
     member: str = ""
+    content: AsyncIterable[bytes] | None = None
+    blob: str = ""
     base_url: str = ""
     format: str = JSON
     interaction: str = ""

@@ -35,6 +35,8 @@ from fhirserver.subscriptions import Subscriptions
 from fhirserver.validation import Validator
 
 ATTEMPTS = 12
+CONTENT = ("create", "update")
+"""The interactions that take a Binary's content as a stream."""
 
 log = structlog.get_logger()
 
@@ -76,6 +78,8 @@ class Server:
             request.base_url = self.base_url
         if request.format == NDJSON and request.interaction not in interactions.STREAMED:
             raise NotAcceptable("application/fhir+ndjson is made of searches only")
+        if request.content is not None and request.interaction in CONTENT:
+            request.blob = await self.blobs.put_stream(request.content)
         return await interaction(request, self)
 
     async def answer(self, request: Request) -> Result:

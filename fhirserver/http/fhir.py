@@ -19,6 +19,8 @@ from fhirserver.server import Server, refusal
 
 MAX_QUERY = 256 * 1024
 BODIES = ("POST", "PUT", "PATCH")
+HELD = 1024 * 1024
+"""A Binary's content of more bytes is never in memory as a whole."""
 
 
 class FHIRApplication:
@@ -80,7 +82,11 @@ class FHIRApplication:
         content_type = request.headers.get("content-type", "")
         if ";" in content_type:
             bodies.check_type(content_type)
-        request.body = await bodies.read(receive, request.headers, self._server.settings.max_body)
+        limit = self._server.settings.max_body
+        if _is_content(request, content_type):
+            request.content = bodies.chunks(receive, request.headers, limit)
+            return
+        request.body = await bodies.read(receive, request.headers, limit)
         if request.path.endswith("_search") and content_type.startswith(bodies.FORM):
             request.query += bodies.form(request.body)
             request.body = b""
@@ -89,10 +95,23 @@ class FHIRApplication:
     @staticmethod
     def _negotiate(request: Request) -> None:
         accept = request.headers.get("accept", "")
-        if request.path.startswith("Binary/") and not media_types.names_fhir(accept):
-            accept = ""  # a Binary may be asked for in any type: it is served in its own
+        if request.path.startswith("Binary/"):
+            # A Binary may be asked for in any type: it is served in its own.
+            known = (part for part in accept.split(",") if media_types.parse(part).name in media_types.NAMES)
+            accept = ",".join(known)
         asked = request.parameter("_format") if request.query else ""
         request.format = media_types.negotiate(asked, accept)
+
+
+def _is_content(request: Request, content_type: str) -> bool:
+    """Whether the body is the content of a Binary, and large (or of a size that is not said): it is stored as
+    it arrives."""
+    if request.path != "Binary" and not (request.method == "PUT" and request.path.startswith("Binary/")):
+        return False
+    name = content_type.partition(";")[0].strip().lower()
+    announced = request.headers.get("content-length", "")
+    small = announced.isdigit() and int(announced) <= HELD
+    return bool(name) and name not in media_types.NAMES and not small
 
 
 def _pretty(request: Request) -> bool:

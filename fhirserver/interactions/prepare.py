@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
-from fhirserver.errors import BadRequest, FHIRError, TooLarge, UnsupportedMediaType
+from fhirserver.errors import BadRequest, FHIRError, MalformedBody, TooLarge, UnsupportedMediaType
 from fhirserver.interactions import links
 from fhirserver.model import json, reference
 from fhirserver.model.json import Resource
@@ -38,14 +38,12 @@ def read_body(request: Request, server: "Server") -> Resource:
     if request.resource is not None:
         return request.resource
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.type == "Binary" and media_type:
+        return _binary(media_type, request, server)
     if media_type in MEDIA_TYPES:
         return json.parse_resource(request.body)
-    if media_type in ("application/fhir+xml",) or (
-        media_type in XML_MEDIA_TYPES and request.type != "Binary"
-    ):
+    if media_type in XML_MEDIA_TYPES:
         return server.parse_xml(request.body)
-    if request.type == "Binary" and media_type:
-        return _raw_binary(request)
     known = ", ".join((*MEDIA_TYPES, "application/fhir+xml"))
     got = f"Content-Type {media_type}" if media_type else "A body without Content-Type"
     raise UnsupportedMediaType(f"{got} is not read here; use one of {known}")
@@ -81,11 +79,12 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def same(resource: Resource, stored: Stored) -> bool:
-    """Whether storing the resource would change nothing but its version and time."""
-    if stored.deleted:
+def same(resource: Resource, stored: Stored, blob: str = "") -> bool:
+    """Whether storing the resource would change nothing but its version and time; ``blob`` is the digest of
+    the content of a Binary that is stored already."""
+    if stored.deleted or (blob and blob != stored.blob):
         return False
-    if stored.blob:
+    if stored.blob and not blob:
         data = resource.get("data", "")
         resource = {name: value for name, value in resource.items() if name != "data"}
         if hashlib.sha256(_decode(data)).hexdigest() != stored.blob:
@@ -108,7 +107,9 @@ async def version(resource: Resource, request: Request, previous: Stored | None,
     marked: Resource = {"resourceType": request.type, "id": request.id, "meta": meta}
     marked |= {name: value for name, value in resource.items() if name not in marked}
     blob = content_type = ""
-    if request.type == "Binary" and len(data := marked.get("data", "")) > INLINE_CONTENT * 4 // 3:
+    if request.blob:
+        blob, content_type = request.blob, marked["contentType"]
+    elif request.type == "Binary" and len(data := marked.get("data", "")) > INLINE_CONTENT * 4 // 3:
         content = _decode(data)
         blob, content_type = await server.blobs.put(content), marked["contentType"]
         del marked["data"]
@@ -150,12 +151,29 @@ def etag_versions(header: str) -> set[str] | None:
     return versions
 
 
+def _binary(media_type: str, request: Request, server: "Server") -> Resource:
+    """The body where it is a Binary resource, else a Binary with the body as its content.
+
+    https://hl7.org/fhir/R4/binary.html#rest
+    """
+    resource: Resource = {}
+    try:
+        if media_type in MEDIA_TYPES:
+            resource = json.parse_resource(request.body)
+        elif media_type in XML_MEDIA_TYPES:
+            resource = server.parse_xml(request.body)
+    except MalformedBody:
+        if "fhir+" in media_type:
+            raise
+    return resource if resource.get("resourceType") == "Binary" else _raw_binary(request)
+
+
 def _raw_binary(request: Request) -> Resource:
     content_type = request.headers["content-type"].strip()
     binary: Resource = {"resourceType": "Binary", "contentType": content_type}
     if context := request.headers.get("x-security-context"):
         binary["securityContext"] = {"reference": context}
-    if request.body:
+    if request.body:  # not where the content is a blob already
         binary["data"] = base64.b64encode(request.body).decode()
     if request.id:
         binary["id"] = request.id

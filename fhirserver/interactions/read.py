@@ -1,14 +1,12 @@
 """https://hl7.org/fhir/R4/http.html#read and #vread"""
 
-import base64
 from typing import TYPE_CHECKING
 
 from fhirserver.errors import BadRequest, Gone, NotFound
-from fhirserver.interactions import parts
+from fhirserver.interactions import binary, parts
 from fhirserver.interactions.conditions import not_modified
 from fhirserver.interactions.parts import full_body as full_body
 from fhirserver.interactions.prepare import check_id
-from fhirserver.model import json
 from fhirserver.request import GENERAL, Request, Result
 from fhirserver.storage.documents import Stored
 
@@ -49,33 +47,10 @@ async def vread(request: Request, server: "Server") -> Result:
 async def _result(stored: Stored, request: Request, server: "Server") -> Result:
     if not_modified(request, stored.etag, stored.updated):
         return Result(304, etag=stored.etag, last_modified=stored.updated)
-    if stored.type == "Binary" and not _wants_resource(request):
-        return Result(
-            200,
-            await _content(stored, server),
-            stored.content_type,
-            etag=stored.etag,
-            last_modified=stored.updated,
-        )
     part = parts.asked(request, (stored.type,), server)
     if part.summary == "count":
         raise BadRequest("_summary=count is for what has entries: search and history", expression="_summary")
+    if stored.type == "Binary":
+        return await binary.result(stored, part, request, server)
     body = await parts.shown(stored, part, server)
     return Result(200, body, etag=stored.etag, last_modified=stored.updated)
-
-
-async def _content(stored: Stored, server: "Server") -> bytes:
-    if stored.blob:
-        return await server.blobs.get(stored.blob)
-    return base64.b64decode(json.stored(stored.body).get("data", ""))
-
-
-def _wants_resource(request: Request) -> bool:
-    """A Binary is served as its content unless a FHIR format is asked for.
-
-    https://hl7.org/fhir/R4/binary.html#rest
-    """
-    if any(name == "_format" for name, _ in request.query):
-        return True
-    accept = request.headers.get("accept", "")
-    return "fhir+" in accept or accept.startswith(("application/json", "text/json"))

@@ -45,6 +45,6 @@ async def respond(
         result.body = outcome.body(
             [Issue("information", "informational", f"{stored.reference} is {done}"), *issues]
         )
-    elif preferred != "minimal" and not stored.deleted:
+    elif preferred != "minimal" and not stored.deleted and (preferred or not request.blob):
         result.body = await full_body(stored, server)
     return result

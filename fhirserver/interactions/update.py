@@ -85,7 +85,7 @@ async def store(
     resource: Resource, previous: Stored | None, unit: Unit, request: Request, server: "Server"
 ) -> Result:
     """Store an accepted resource as the next version; equal to the current one, it changes nothing."""
-    if previous and prepare.same(resource, previous):
+    if previous and prepare.same(resource, previous, request.blob):
         return await respond(200, previous, request, server)
     issues = await check_references(resource, request, unit, server)
     stored = await prepare.version(resource, request, previous, server)
