@@ -1,27 +1,42 @@
 """What an input says of a resource, joined with what is stored of it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from fhirserver.model import json
 from fhirserver.model.json import Resource
 
 
+_UNITED: Final = {
+    "identifier": ("system", "value"),
+    "extension": ("url",),
+    "modifierExtension": ("url",),
+}
+_UNITED_OF_PATIENT: Final = {
+    **_UNITED,
+    "name": ("use",),
+    "telecom": ("system", "use"),
+    "address": ("use",),
+}
+"""List -> what items of one kind have in common: those sent replace those stored of the same kind."""
+
+
 def merge(stored: Resource, sent: Resource, cleared: Iterable[str] = ()) -> Resource:
     """Elements sent replace, absent ones stay, cleared ones go.
 
-    Identifiers are united by system and value, extensions by url: a sender that does not know one does not
-    retract it. ``id`` and ``meta`` stay as stored; of what ``meta`` lacks there, the sent parts are added.
+    Some lists are united: identifiers by system and value, extensions by url, and a Patient's names,
+    addresses and telecoms by use. A sender that does not know an item of another kind does not retract it.
+    ``id`` and ``meta`` stay as stored; of what ``meta`` lacks there, the sent parts are added.
     """
     merged = dict(stored)
+    united = _UNITED_OF_PATIENT if sent.get("resourceType") == "Patient" else _UNITED
     for name in cleared:
         if name not in sent:
             merged.pop(name, None)
     for name, value in sent.items():
-        if name == "identifier" and isinstance(value, list):
-            merged[name] = _unite(stored.get(name, []), value, ("system", "value"))
-        elif name in ("extension", "modifierExtension"):
-            merged[name] = _replace_by_url(stored.get(name, []), value)
+        if name in united and isinstance(value, list):
+            before = [] if name in cleared else stored.get(name, [])
+            merged[name] = _unite(before, value, united[name])
         elif name == "meta":
             merged[name] = {**value, **stored.get("meta", {})}
         elif name not in ("id", "resourceType"):
@@ -52,18 +67,17 @@ def equal(one: Resource, other: Resource) -> bool:
 
 
 def _unite(stored: list[Any], sent: list[Any], names: tuple[str, ...]) -> list[Any]:
-    """The stored ones, each in the version sent where one is sent, then the new ones."""
+    """The stored items, in the place of those of a kind that is sent the sent ones, then the new kinds."""
+    kinds: dict[tuple[Any, ...], list[Any]] = {}
+    for item in sent:
+        kinds.setdefault(_kind(item, names), []).append(item)
+    sent_kinds = set(kinds)
+    united: list[Any] = []
+    for item in stored:
+        kind = _kind(item, names)
+        united += kinds.pop(kind, []) if kind in sent_kinds else [item]
+    return united + [item for items in kinds.values() for item in items]
 
-    def key(identifier: Any) -> tuple[Any, ...]:
-        return tuple(identifier.get(name) for name in names)
 
-    newer = {key(identifier): identifier for identifier in sent}
-    known = {key(identifier) for identifier in stored}
-    united = [newer.get(key(identifier), identifier) for identifier in stored]
-    return united + [identifier for k, identifier in newer.items() if k not in known]
-
-
-def _replace_by_url(stored: list[Any], sent: list[Any]) -> list[Any]:
-    """All stored extensions of a url give way to those sent of it."""
-    urls = {extension.get("url") for extension in sent}
-    return [extension for extension in stored if extension.get("url") not in urls] + list(sent)
+def _kind(item: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(item.get(name) for name in names)

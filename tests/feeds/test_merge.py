@@ -38,7 +38,51 @@ from fhirserver.feeds.merge import equal, merge, point
             {"extension": [{"url": "a", "valueCode": "1"}, {"url": "b"}]},
             {"extension": [{"url": "a", "valueCode": "2"}, {"url": "a", "valueCode": "3"}]},
             (),
-            {"extension": [{"url": "b"}, {"url": "a", "valueCode": "2"}, {"url": "a", "valueCode": "3"}]},
+            {"extension": [{"url": "a", "valueCode": "2"}, {"url": "a", "valueCode": "3"}, {"url": "b"}]},
+        ),
+        (
+            {
+                "telecom": [
+                    {"system": "phone", "use": "home", "value": "1"},
+                    {"system": "email", "value": "ins@patient.mssante.example"},
+                    {"system": "phone", "use": "home", "value": "2"},
+                    {"system": "phone", "use": "work", "value": "3"},
+                ],
+                "address": [{"use": "home", "city": "A"}, {"use": "temp", "city": "B"}],
+                "name": [{"use": "official", "family": "A"}, {"use": "usual", "family": "B"}],
+            },
+            {
+                "resourceType": "Patient",
+                "telecom": [
+                    {"system": "phone", "use": "mobile", "value": "4"},
+                    {"system": "phone", "use": "home", "value": "5"},
+                    {"system": "phone", "use": "home", "value": "6"},
+                ],
+                "address": [{"use": "home", "city": "C"}],
+                "name": [{"use": "usual", "family": "C"}, {"use": "usual", "family": "D"}],
+            },
+            (),
+            {
+                "telecom": [
+                    {"system": "phone", "use": "home", "value": "5"},
+                    {"system": "phone", "use": "home", "value": "6"},
+                    {"system": "email", "value": "ins@patient.mssante.example"},
+                    {"system": "phone", "use": "work", "value": "3"},
+                    {"system": "phone", "use": "mobile", "value": "4"},
+                ],
+                "address": [{"use": "home", "city": "C"}, {"use": "temp", "city": "B"}],
+                "name": [
+                    {"use": "official", "family": "A"},
+                    {"use": "usual", "family": "C"},
+                    {"use": "usual", "family": "D"},
+                ],
+            },
+        ),
+        (
+            {"telecom": [{"system": "phone", "value": "1"}], "name": [{"family": "A"}]},
+            {"resourceType": "Patient", "name": [{"family": "B"}]},
+            ("telecom", "name"),
+            {"name": [{"family": "B"}]},
         ),
         (
             {"meta": {"versionId": "3", "profile": ["p"]}},
