@@ -56,14 +56,17 @@ def table(results: Sequence[Result]) -> str:
 
 
 def summary(results: Sequence[Result], missing: Sequence[str]) -> str:
-    """One line of numbers, and one of the claims that no check covers."""
+    """A line of numbers, and the claims that no check covers."""
     counts = Counter(verdict(own) for own in grouped(results).values())
     cases = sum(result.case is not None for result in results)
     text = (
         f"{sum(counts.values())} checks, {cases} cases: {counts['pass']} pass, {counts['fail']} fail, "
         f"{counts['warning']} warn (a SHOULD), {counts['not claimed']} not claimed"
     )
-    return f"{text}\nclaimed, but not checked: {', '.join(missing)}" if missing else text
+    if not missing:
+        return text
+    claims = f"claimed, but not checked: {', '.join(missing)}"
+    return "\n".join([text, *textwrap.wrap(claims, 120, subsequent_indent="  ", break_on_hyphens=False)])
 
 
 def as_json(base_url: str, results: Sequence[Result], missing: Sequence[str]) -> dict[str, Any]:

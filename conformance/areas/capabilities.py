@@ -22,13 +22,13 @@ def statement(target: Target) -> None:
     expect.require("server" in modes, f"no rest of mode server: {modes}")
 
 
-@check(AREA, "Each resource type is listed once", "capabilitystatement.html#invs")
+@check(AREA, "Each resource type is listed once", "capabilitystatement.html")
 def types(target: Target) -> None:
     repeated = {type for type in target.statement.types if target.statement.types.count(type) > 1}
     expect.require(not repeated, f"cpb-9: more than one rest.resource for {', '.join(sorted(repeated))}")
 
 
-@check(AREA, "Interactions have the codes of R4", "valueset-restful-interaction.html")
+@check(AREA, "Interactions have the codes of R4", "valueset-type-restful-interaction.html")
 def interactions(target: Target) -> None:
     body = expect.resource(target.get("metadata"), "CapabilityStatement")
     for rest in body.get("rest", ()):
@@ -54,13 +54,13 @@ def etag(target: Target) -> None:
     expect.header(target.get("metadata"), "ETag")
 
 
-@check(AREA, "Accept with fhirVersion=4.0 is answered", "http.html#version-parameter")
+@check(AREA, "Accept with fhirVersion=4.0 is answered", "http.html#3.1.0.1.10")
 def version_parameter(target: Target) -> None:
     headers = {"Accept": "application/fhir+json; fhirVersion=4.0"}
     expect.resource(target.get("metadata", headers=headers), "CapabilityStatement")
 
 
-@check(AREA, "CORS: a browser may ask, and read what it needs", "http.html#security", "cors")
+@check(AREA, "CORS: a browser may ask, and read what it needs", "http.html#3.1.0.1.4", "cors")
 def cors(target: Target) -> None:
     origin = "https://app.conformance.test"
     answer = target.get("metadata", headers={"Origin": origin})

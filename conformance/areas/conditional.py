@@ -86,7 +86,7 @@ def update_other_id(target: Target) -> None:
 @check(
     AREA,
     "delete: the one that matches",
-    "http.html#cdelete",
+    "http.html#3.1.0.7.1",
     "{type}/conditionalDelete:single",
     "{type}/create",
     "{type}?_tag",
@@ -104,7 +104,7 @@ def delete_single(target: Target) -> None:
 @check(
     AREA,
     "delete: all that match",
-    "http.html#cdelete",
+    "http.html#3.1.0.7.1",
     "{type}/conditionalDelete:multiple",
     "{type}/create",
     "{type}?_tag",
@@ -125,7 +125,7 @@ def delete_matching(target: Target) -> None:
 @check(
     AREA,
     "delete: criteria that are not understood delete nothing",
-    "http.html#cdelete",
+    "http.html#3.1.0.7.1",
     "{type}/delete",
     "{type}/conditionalDelete:single",
     "{type}/create",
@@ -137,8 +137,8 @@ def delete_single_strictly(target: Target) -> None:
 
 @check(
     AREA,
-    "delete: criteria that are not understood delete nothing",
-    "http.html#cdelete",
+    "delete: criteria that are not understood delete nothing of many",
+    "http.html#3.1.0.7.1",
     "{type}/delete",
     "{type}/conditionalDelete:multiple",
     "{type}/create",
@@ -176,7 +176,7 @@ READ = ("{type}/read", "{type}/create")
 @check(
     AREA,
     "read: If-None-Match and If-Modified-Since answer 304",
-    "http.html#cread",
+    "http.html#3.1.0.1.7",
     "{type}/conditionalRead:full-support",
     *READ,
     each="type",
@@ -188,7 +188,7 @@ def read_full(target: Target) -> None:
 @check(
     AREA,
     "read: If-None-Match answers 304",
-    "http.html#cread",
+    "http.html#3.1.0.1.7",
     "{type}/conditionalRead:not-match",
     *READ,
     each="type",
@@ -200,7 +200,7 @@ def read_not_match(target: Target) -> None:
 @check(
     AREA,
     "read: If-Modified-Since answers 304",
-    "http.html#cread",
+    "http.html#3.1.0.1.7",
     "{type}/conditionalRead:modified-since",
     *READ,
     each="type",

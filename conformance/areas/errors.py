@@ -1,4 +1,4 @@
-"""Refusals, each with an OperationOutcome. https://hl7.org/fhir/R4/http.html#Status-Codes"""
+"""Refusals, each with an OperationOutcome. https://hl7.org/fhir/R4/http.html#3.1.0.1.5"""
 
 import json
 from typing import Any
@@ -96,13 +96,13 @@ def xml_attacks(target: Target) -> None:
         expect.require("root:" not in answer.text, f"{what}: the file is in the answer")
 
 
-@check(AREA, "A method that is not possible is 405", "http.html#general")
+@check(AREA, "A method that is not possible is 405", "http.html#3.1.0.1.5")
 def method(target: Target) -> None:
     expect.status(target.request("PUT", "metadata", body=b"{}", headers={"Content-Type": JSON}), 404, 405)
     expect.status(target.request("DELETE", "metadata"), 404, 405)
 
 
-@check(AREA, "Refusals speak of no other place than the request's", "http.html#Status-Codes", "{type}/read")
+@check(AREA, "Refusals speak of no other place than the request's", "http.html#3.1.0.1.5", "{type}/read")
 def quiet(target: Target) -> None:
     for path in (f"{target.type}/{target.mark}", "Conformance/1"):
         text = target.get(path).text

@@ -62,7 +62,7 @@ def claimed(target: Target) -> None:
 @check(
     AREA,
     "_format wins over Accept; an unescaped + is understood",
-    "http.html#parameters",
+    "http.html#3.1.0.1.11",
     "format:{item}",
     each="claim",
     should=True,
@@ -186,7 +186,7 @@ def media_type(target: Target) -> None:
     expect.require("json" in generic.media_type, f"Accept application/json gives {generic.media_type}")
 
 
-@check(AREA, "A fhirVersion in the media types is understood", "http.html#version-parameter", *PATIENT)
+@check(AREA, "A fhirVersion in the media types is understood", "http.html#3.1.0.1.10", *PATIENT)
 def version_parameter(target: Target) -> None:
     versioned = f"{JSON}; fhirVersion=4.0"
     body = json.dumps(target.sample("Patient"))
@@ -194,7 +194,7 @@ def version_parameter(target: Target) -> None:
     expect.status(answer, 201)
 
 
-@check(AREA, "_pretty is taken", "http.html#parameters", *PATIENT)
+@check(AREA, "_pretty is taken", "http.html#3.1.0.1.11", *PATIENT)
 def pretty(target: Target) -> None:
     made = target.create("Patient")
     for value in ("true", "false"):

@@ -11,7 +11,7 @@ AREA = "headers"
 READ = ("{type}/read", "{type}/create")
 
 
-@check(AREA, "HEAD has the headers of GET and no body", "http.html#head", *READ, "{type}/search-type")
+@check(AREA, "HEAD has the headers of GET and no body", "http.html#3.1.0.15", *READ, "{type}/search-type")
 def head(target: Target) -> None:
     made = target.create()
     path = f"{target.type}/{made['id']}"
@@ -35,7 +35,7 @@ def location(target: Target) -> None:
     expect.resource(target.get(url), target.type)
 
 
-@check(AREA, "X-Request-Id comes back, the same or as X-Correlation-Id", "http.html#custom", should=True)
+@check(AREA, "X-Request-Id comes back, the same or as X-Correlation-Id", "http.html#3.1.0.16", should=True)
 def request_id(target: Target) -> None:
     answer = target.get("metadata", headers={"X-Request-Id": target.mark})
     returned = expect.header(answer, "X-Request-Id")
@@ -43,7 +43,7 @@ def request_id(target: Target) -> None:
         expect.equal("X-Correlation-Id", answer.headers.get("x-correlation-id"), target.mark)
 
 
-@check(AREA, "gzip where it is asked for, and only then", "http.html#general")
+@check(AREA, "gzip where it is asked for, and only then", "http.html#3.1.0.1.5")
 def compressed(target: Target) -> None:
     plain = target.get("metadata")
     expect.equal("Content-Encoding", plain.headers.get("content-encoding"), None)
@@ -56,7 +56,7 @@ def compressed(target: Target) -> None:
 @check(
     AREA,
     "Links are of the host that was asked",
-    "http.html#root",
+    "http.html#3.1.0.1.2",
     "{type}/search-type",
     "{type}/create",
     "{type}?_tag",

@@ -74,6 +74,12 @@ def meta(target: Target) -> None:
     )
 
 
+@check(AREA, "$meta of the whole server gives what is in use", META, "$meta", "{type}/create")
+def meta_of_all(target: Target) -> None:
+    target.create()
+    expect.require(target.mark in tags(target.get("$meta")), "a tag in use is not there")
+
+
 @check(AREA, "$meta-add adds a tag", META, "{type}/$meta-add", "{type}/create", "{type}/read", each="type")
 def meta_add(target: Target) -> None:
     made = target.create()
@@ -226,7 +232,7 @@ def cancelled(target: Target, path: str) -> None:
     expect.status(target.request("DELETE", location), 202)
 
 
-@check(AREA, "An operation that is none is refused", "operations.html#general", "{type}/read")
+@check(AREA, "An operation that is none is refused", "operations.html", "{type}/read")
 def unknown(target: Target) -> None:
     for path in (f"{target.type}/$conformance-unknown", "$conformance-unknown"):
         expect.outcome(target.get(path), 400, 404, 405, 422, 501)

@@ -63,7 +63,7 @@ def meanwhile(target: Target) -> None:
     expect.same("found, without the new one", set(found) & set(made), made)
 
 
-@check(AREA, "The total is the same on every page", "search.html#total", *NEEDS, should=True)
+@check(AREA, "The total is the same on every page", "search.html#3.1.1.5.2", *NEEDS, should=True)
 def total(target: Target) -> None:
     for _ in range(3):
         target.create()

@@ -1,4 +1,4 @@
-"""Every search parameter that is claimed, of every type. https://hl7.org/fhir/R4/search.html#ptypes"""
+"""Every search parameter that is claimed, of every type. https://hl7.org/fhir/R4/search.html#3.1.1.4.3"""
 
 from urllib.parse import parse_qsl, urlsplit
 
@@ -49,7 +49,7 @@ CASES = ("{type}?{item}", "{type}/search-type")
 @check(
     AREA,
     "A value of the right form is taken, and shown in the self link",
-    "search.html#ptypes",
+    "search.html#3.1.1.4.3",
     *CASES,
     each="claim",
 )
@@ -65,7 +65,7 @@ def taken(target: Target) -> None:
     expect.require(name in used, f"the self link does not have it: it was not used ({used})")
 
 
-@check(AREA, "A malformed value is refused", "search.html#errors", *CASES, each="claim", should=True)
+@check(AREA, "A malformed value is refused", "search.html#3.1.1.3", *CASES, each="claim", should=True)
 def malformed(target: Target) -> None:
     value = MALFORMED.get(target.statement.parameters[f"{target.type}?{target.item}"])
     if value:

@@ -109,7 +109,7 @@ def json_patch(target: Target) -> None:
 @check(
     AREA,
     "FHIRPath Patch: add, insert, delete, replace, move",
-    "fhirpatch.html#concept",
+    "fhirpatch.html#3.1.5.1",
     *NEEDS,
     "patchFormat:application/fhir+json",
 )
@@ -135,7 +135,7 @@ def fhirpath_patch(target: Target) -> None:
     expect.outcome(patch(target, made, nowhere, JSON), 400, 404, 422)
 
 
-@check(AREA, "FHIRPath Patch in XML", "fhirpatch.html#params", *NEEDS, "patchFormat:application/fhir+xml")
+@check(AREA, "FHIRPath Patch in XML", "fhirpatch.html#3.1.5.2", *NEEDS, "patchFormat:application/fhir+xml")
 def fhirpath_patch_xml(target: Target) -> None:
     made = target.create("Patient", active=True)
     body = (
@@ -172,7 +172,7 @@ def xml_patch(target: Target) -> None:
 @check(
     AREA,
     "What a patch makes invalid is refused, and changes nothing",
-    "fhirpatch.html#concept",
+    "fhirpatch.html#3.1.5.1",
     *NEEDS,
     "patchFormat:application/json-patch+json",
 )

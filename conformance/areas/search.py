@@ -54,7 +54,7 @@ def post(target: Target) -> None:
         expect.same("found", [each["id"] for each in found], [made["id"]])
 
 
-@check(AREA, "Repeated parameters are and, commas are or", "search.html#combining", *SEARCH, "{type}?_id")
+@check(AREA, "Repeated parameters are and, commas are or", "search.html#3.1.1.4.17", *SEARCH, "{type}?_id")
 def combined(target: Target) -> None:
     first, second = target.create(), target.create()
     ids = first["id"], second["id"]
@@ -71,7 +71,7 @@ def combined(target: Target) -> None:
 @check(
     AREA,
     "_lastUpdated finds by the time of the last change",
-    "search.html#lastUpdated",
+    "search.html#3.1.1.4.1",
     *SEARCH,
     "{type}?_lastUpdated",
 )
@@ -82,7 +82,7 @@ def last_updated(target: Target) -> None:
         expect.equal(f"_lastUpdated={value}", len(found["entry"]), expected)
 
 
-@check(AREA, "_security finds by label", "search.html#all", *SEARCH, "{type}?_security")
+@check(AREA, "_security finds by label", "search.html#3.1.1.4.1", *SEARCH, "{type}?_security")
 def security(target: Target) -> None:
     made = target.sample()
     label = {"system": "urn:conformance:label", "code": target.mark}
@@ -93,7 +93,12 @@ def security(target: Target) -> None:
 
 
 @check(
-    AREA, "_profile finds by the profile claimed", "search.html#all", *SEARCH, "{type}?_profile", should=True
+    AREA,
+    "_profile finds by the profile claimed",
+    "search.html#3.1.1.4.1",
+    *SEARCH,
+    "{type}?_profile",
+    should=True,
 )
 def profile(target: Target) -> None:
     made = target.sample()
@@ -104,7 +109,7 @@ def profile(target: Target) -> None:
         expect.equal(f"_profile={value}", len(found["entry"]), expected)
 
 
-@check(AREA, "An unknown modifier is refused", "search.html#modifiers", *SEARCH)
+@check(AREA, "An unknown modifier is refused", "search.html#3.1.1.4.4", *SEARCH)
 def unknown_modifier(target: Target) -> None:
     expect.outcome(target.get(target.type, {"_tag:conformance": target.tag}), 400)
 
@@ -112,7 +117,7 @@ def unknown_modifier(target: Target) -> None:
 @check(
     AREA,
     ":missing tells what has a value from what has none",
-    "search.html#modifiers",
+    "search.html#3.1.1.4.4",
     "Patient/create",
     "Patient/search-type",
     "Patient?_tag",
@@ -126,7 +131,7 @@ def missing(target: Target) -> None:
         expect.same(f"birthdate:missing={value}", [each["id"] for each in found], [expected["id"]])
 
 
-@check(AREA, "_count=0 and _summary=count count without entries", "search.html#count", *SEARCH)
+@check(AREA, "_count=0 and _summary=count count without entries", "search.html#3.1.1.5.3", *SEARCH)
 def counted(target: Target) -> None:
     target.create()
     for query in (("_count", "0"), ("_summary", "count")):
@@ -135,7 +140,7 @@ def counted(target: Target) -> None:
         expect.equal(f"{query}: total", body.get("total"), 1)
 
 
-@check(AREA, "_total=accurate gives the total", "search.html#total", *SEARCH, should=True)
+@check(AREA, "_total=accurate gives the total", "search.html#3.1.1.5.2", *SEARCH, should=True)
 def total(target: Target) -> None:
     for _ in range(3):
         target.create()
@@ -166,7 +171,7 @@ def sort(target: Target) -> None:
 @check(
     AREA,
     "_elements and _summary give marked parts",
-    "search.html#elements",
+    "search.html#3.1.1.5.9",
     "Patient/create",
     "Patient/search-type",
     "Patient?_tag",
@@ -190,7 +195,7 @@ def parts(target: Target) -> None:
 @check(
     AREA,
     "Characters that mean something are escaped by a backslash",
-    "search.html#escaping",
+    "search.html#3.1.1.4.19",
     "Patient/create",
     "Patient/search-type",
     "Patient?_tag",
@@ -253,7 +258,7 @@ CHAIN = ("Observation/create", "Observation/search-type", "Observation?_tag", "O
 PEOPLE = ("Patient/create", "Patient/search-type", "Patient?_tag", "Patient?family")
 
 
-@check(AREA, "A chained parameter", "search.html#chaining", *CHAIN, *PEOPLE, should=True)
+@check(AREA, "A chained parameter", "search.html#3.1.1.4.15", *CHAIN, *PEOPLE, should=True)
 def chained(target: Target) -> None:
     made = observed(target)
     for name in ("subject:Patient.family", "subject.family", "subject:Patient._id"):
@@ -262,7 +267,7 @@ def chained(target: Target) -> None:
         expect.same(f"{name}={value}", [each["id"] for each in found], [made["observation"]])
 
 
-@check(AREA, "A reverse chained parameter: _has", "search.html#has", *CHAIN, *PEOPLE, should=True)
+@check(AREA, "A reverse chained parameter: _has", "search.html#3.1.1.4.16", *CHAIN, *PEOPLE, should=True)
 def reverse_chained(target: Target) -> None:
     made = observed(target)
     for value, expected in ((target.tag, [made["patient"]]), ("urn:conformance|none", [])):

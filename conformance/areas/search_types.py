@@ -1,4 +1,4 @@
-"""How values are compared, by type of search parameter. https://hl7.org/fhir/R4/search.html#ptypes
+"""How values are compared, by type of search parameter. https://hl7.org/fhir/R4/search.html#3.1.1.4.3
 
 Each check stores a few resources and asks a table of questions about them; letters name the resources.
 """
@@ -291,7 +291,7 @@ def uri(target: Target) -> None:
 @check(
     AREA,
     "composite: both parts in the same element",
-    "search.html#composite",
+    "search.html#3.1.1.4.17",
     *needs("Observation", "component-code-value-quantity"),
 )
 def composite(target: Target) -> None:
@@ -319,7 +319,7 @@ def composite(target: Target) -> None:
 @check(
     AREA,
     "A value that is hostile finds nothing, or is refused",
-    "search.html#errors",
+    "search.html#3.1.1.3",
     *needs("Patient", "family", "identifier"),
 )
 def hostile(target: Target) -> None:

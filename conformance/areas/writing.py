@@ -129,7 +129,7 @@ def update_as_create(target: Target) -> None:
 @check(
     "update",
     "versioned: every update has its own versionId",
-    "http.html#versioning",
+    "http.html#3.1.0.1.12",
     "{type}/versioning:versioned",
     "{type}/update",
     "{type}/create",
@@ -206,7 +206,7 @@ def logical_reference(target: Target) -> None:
 @check(
     "update",
     "References to nothing are refused",
-    "capabilitystatement.html#rest",
+    "capabilitystatement.html",
     "{type}/referencePolicy:enforced",
     "{type}/create",
     each="type",
@@ -310,7 +310,7 @@ def operation_outcome(target: Target) -> None:
 @check(
     "prefer",
     "handling=strict refuses unknown parameters, lenient ignores them",
-    "search.html#errors",
+    "search.html#3.1.1.3",
     "{type}/search-type",
     should=True,
 )
