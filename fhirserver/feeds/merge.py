@@ -6,7 +6,6 @@ from typing import Any, Final
 from fhirserver.model import json
 from fhirserver.model.json import Resource
 
-
 _UNITED: Final = {
     "identifier": ("system", "value"),
     "extension": ("url",),
