@@ -68,10 +68,12 @@ def observations() -> Iterator[dict[str, Any]]:
     values = ["-5", "0", "5.4", "99.6", "100"]
     for number, (time, value) in enumerate(itertools.product(times, values)):
         unit = "mg" if number % 2 else "g"
+        version = "/_history/1" if number % 5 == 0 else ""
         yield {
             "resourceType": "Observation",
             "id": str(number),
             "code": {"coding": [{"system": "http://loinc.org", "code": str(number % 3)}]},
+            **({"subject": {"reference": f"Patient/{number % 9}{version}"}} if number % 4 else {}),
             **time,
             "valueQuantity": {"value": Decimal(value), "system": UCUM, "code": unit},
             "component": [
@@ -86,15 +88,16 @@ def found(engine: EmbeddedEngine, indexer: search.Indexer) -> Iterator[Found]:
     """The ids that storage finds, checked to be those that satisfy the condition."""
     database = Database(engine.uri, "algebra", embedded=True)
     resources = {"Patient": list(patients()), "Observation": list(observations())}
-    indexes = {(type, r["id"]): indexer.index(r) for type, rs in resources.items() for r in rs}
+    others: dict[str, list[tuple[str, search.Index, int]]] = {
+        type: [(r["id"], indexer.index(r), 1000) for r in rs] for type, rs in resources.items()
+    }
 
     async def fill() -> None:
         await database.prepare(resources)
         for type in resources:
             await database.collection(type).insert_many(
-                to_document(Stored(type, id, 1, 1000, "PUT", b"{}"), index, int(id) + 1)
-                for (of, id), index in indexes.items()
-                if of == type
+                to_document(Stored(type, id, 1, at, "PUT", b"{}"), index, int(id) + 1)
+                for id, index, at in others[type]
             )
         await database.collection("counters").insert_one({"_id": "seq", "n": 1000})
 
@@ -105,11 +108,7 @@ def found(engine: EmbeddedEngine, indexer: search.Indexer) -> Iterator[Found]:
             pairs = [(name, value) for name, _, value in (p.partition("=") for p in asked.split("&"))]
             query = search.compile(type, pairs, indexer=indexer)
             page = runner.run(pipeline.page(database, query, None, 1000))
-            meant = {
-                id
-                for (of, id), i in indexes.items()
-                if of == type and satisfies(i, id, 1000, query.condition)
-            }
+            meant = {id for id, i, at in others[type] if satisfies(i, id, at, query.condition, others)}
             assert {stored.id for stored in page.resources} == meant
             return meant
 
@@ -155,6 +154,11 @@ def found(engine: EmbeddedEngine, indexer: search.Indexer) -> Iterator[Found]:
         "_lastUpdated=1970",
         "deceased=false",
         "gender=male&birthdate=1979-03&family:missing=false",
+        "_has:Observation:patient:code=1",
+        "_has:Observation:patient:date=2013-01&_has:Observation:patient:code=2",
+        "_has:Observation:subject:code=1&gender=male",
+        "_has:Observation:patient:value-quantity=gt5&_id=1,2,3,4",
+        "_has:Observation:patient:patient.gender=male",
     ],
 )
 def test_patients(found: Found, asked: str) -> None:
@@ -172,6 +176,10 @@ def test_patients(found: Found, asked: str) -> None:
         *("code-value-quantity=1$gt5", "code-value-quantity=http://loinc.org|2$5.4||mg"),
         *("component-code-value-quantity=1$12", "component-code-value-quantity=2$lt22,1$11"),
         *("combo-code-value-quantity=1$gt1", "code=1,2&value-quantity=sa5"),
+        *(f"value-quantity=0.0054|{UCUM}|kg", f"value-quantity=ge5|{UCUM}|g", f"value-quantity=lt1|{UCUM}|kg"),
+        *("patient.gender=male", "subject.family=durand", "patient.gender:not=male"),
+        *("patient.gender=male&code=1", "patient=1,2&patient.family:missing=false", "patient.birthdate=ge1979&value-quantity=gt5"),
+        *("patient._has:Observation:patient:code=1", "patient:Patient._id=1,2,77"),
     ],
 )  # fmt: skip
 def test_observations(found: Found, asked: str) -> None:

@@ -7,6 +7,8 @@ times as aware datetimes and strings word by word.
 import contextlib
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -217,6 +219,53 @@ def test_periods(
         return
     resource = {"resourceType": "Observation", "effectivePeriod": period}
     assert found(indexer, resource, "date", prefix + asked) is date_matches(prefix, low, high, asked)
+
+
+# --- quantities in units
+
+GRAMS = {"g": Fraction(1), "kg": Fraction(1000), "mg": Fraction(1, 1000), "[oz_av]": Fraction("28.349523125")}
+decimals = st.decimals("0.001", "999", places=3) | st.integers(1, 99).map(Decimal)
+
+
+def quantity_matches(value: Fraction, prefix: str, written: Decimal, grams: Fraction) -> bool:
+    """Counted in fractions: the digits that are written say how far the number reaches on either side."""
+    half = Fraction(10) ** int(written.as_tuple().exponent) / 2
+    asked, low, high = (
+        Fraction(n) * grams for n in (written, Fraction(written) - half, Fraction(written) + half)
+    )
+    return {
+        "": low <= value < high,
+        "ne": not low <= value < high,
+        "gt": value > asked,
+        "lt": value < asked,
+        "ge": value >= asked,
+        "le": value <= asked,
+    }[prefix]
+
+
+@settings(max_examples=300)
+@given(
+    decimals,
+    st.sampled_from(sorted(GRAMS)),
+    decimals,
+    st.sampled_from(sorted(GRAMS)),
+    st.sampled_from(["", "ne", "gt", "lt", "ge", "le"]),
+    st.booleans(),
+)
+def test_quantities(
+    indexer: search.Indexer, value: Decimal, unit: str, asked: Decimal, other: str, prefix: str, same: bool
+) -> None:
+    if same:
+        asked = Decimal((Fraction(value) * GRAMS[unit] / GRAMS[other]).__round__(6).__float__()).quantize(
+            value
+        )
+    if not asked:
+        return
+    quantity = {"value": value, "system": "http://unitsofmeasure.org", "code": unit}
+    resource = {"resourceType": "Observation", "valueQuantity": quantity}
+    expected = quantity_matches(Fraction(value) * GRAMS[unit], prefix, asked, GRAMS[other])
+    text = f"{prefix}{asked}|http://unitsofmeasure.org|{other}"
+    assert found(indexer, resource, "value-quantity", text) is expected
 
 
 # --- anything at all

@@ -79,8 +79,7 @@ def _second(name: str, parameter: Parameter, value: str, site: Site) -> Conditio
         case "number":
             return number.condition(parameter.code, *number.parse(value), name=name)
         case "quantity":
-            asked, unit = quantity.parse(value)
-            return number.condition(parameter.code, *number.parse(asked), name=name + unit)
+            return quantity.condition(parameter.code, value, name)
         case "string":
             folded = string.folded(value)
             start = Interval(name, (("$gte", folded), ("$lt", folded + END)))

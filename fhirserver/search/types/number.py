@@ -4,6 +4,7 @@
 that is written. Prefixes but eq and ne take the number as exact. https://hl7.org/fhir/R4/search.html#number
 """
 
+from collections.abc import Callable
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
@@ -40,20 +41,32 @@ def entries(index: Index, code: str, type: str, value: Any, site: Site) -> None:
         ordered.write(index, code, sortable(value), sortable(value))
 
 
-def range_bounds(value: dict[str, Any]) -> tuple[str, str]:
+def range_bounds(value: dict[str, Any], convert: Callable[[Decimal], Decimal] = Decimal) -> tuple[str, str]:
     """The bounds of a Range; one that is missing is open."""
     low, high = value.get("low", {}).get("value"), value.get("high", {}).get("value")
-    return LOWEST if low is None else sortable(low), HIGHEST if high is None else sortable(high)
+    return (
+        LOWEST if low is None else sortable(convert(low)),
+        HIGHEST if high is None else sortable(convert(high)),
+    )
 
 
 def compare(parameter: Parameter, value: str, site: Site) -> Condition:
     return condition(parameter.code, *parse(value))
 
 
-def condition(code: str, prefix: Prefix, number: Decimal, name: str = "") -> Condition:
-    """The values of ``code`` (or of the interval ``name``) that stand in this relation to a number."""
-    v = sortable(number)
-    a, b = map(sortable, implicit_range(number))
+def condition(
+    code: str,
+    prefix: Prefix,
+    number: Decimal,
+    name: str = "",
+    convert: Callable[[Decimal], Decimal] = Decimal,
+) -> Condition:
+    """The values of ``code`` (or of the interval ``name``) that stand in this relation to a number.
+
+    ``convert`` turns what was asked into what is indexed, after its digits have said how exact it is.
+    """
+    v = sortable(convert(number))
+    a, b = (sortable(convert(bound)) for bound in implicit_range(number))
     match prefix:
         case "eq":
             return ordered.within(code, low=("$gte", a), high=("$lt", b), name=name)
@@ -74,7 +87,8 @@ def condition(code: str, prefix: Prefix, number: Decimal, name: str = "") -> Con
             return ordered.within(code, high=("$lt", v), name=name)
         case "ap":
             tenth = _exact.divide(abs(number), Decimal(10))
-            a, b = sortable(_exact.subtract(number, tenth)), sortable(_exact.add(number, tenth))
+            a = sortable(convert(_exact.subtract(number, tenth)))
+            b = sortable(convert(_exact.add(number, tenth)))
             return ordered.within(code, low=("$lte", b), high=("$gte", a), name=name)
 
 

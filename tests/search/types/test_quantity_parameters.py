@@ -30,6 +30,7 @@ MILLIGRAMS = {"value": Decimal("5.40"), "unit": "milligrammes", "system": UCUM, 
         (MILLIGRAMS, f"ap5.6|{UCUM}|mg", True),
         (MILLIGRAMS, f"ap8|{UCUM}|mg", False),
         (MILLIGRAMS, f"gt5|{UCUM}|g", False),
+        (MILLIGRAMS, f"0.0054|{UCUM}|g", True),
         (MILLIGRAMS, "ne5.4||mg", False),
         (MILLIGRAMS, "ne6||mg", True),
         (MILLIGRAMS, "ne6||g", False),
@@ -52,12 +53,72 @@ def test_quantity(finds: Finds, quantity: dict[str, Any], asked: str, found: boo
     assert finds(resource, f"combo-value-quantity={asked}") is found
 
 
+@pytest.mark.parametrize(
+    ("value", "code", "asked", "found"),
+    [
+        ("58", "g", "0.058|kg", True),
+        ("58", "g", "0.058|mg", False),
+        # What is asked is as exact as its digits: 0.058 kg is [57.5, 58.5) g, 0.06 kg [55, 65) g.
+        ("57.5", "g", "0.058|kg", True),
+        ("58.5", "g", "0.058|kg", False),
+        ("58.49", "g", "0.058|kg", True),
+        ("64.9", "g", "0.06|kg", True),
+        ("57.9", "g", "0.0580|kg", False),
+        ("58", "g", "gt0.0579|kg", True),
+        ("58", "g", "lt0.058|kg", False),
+        ("58", "g", "ge0.058|kg", True),
+        ("58", "g", "ap0.06|kg", True),
+        ("58", "g", "ne0.058|kg", False),
+        ("58", "g", "ne0.058|L", False),
+        ("5.5", "mmol/L", "5.5|mmol/L", True),
+        ("5.5", "mmol/L", "5500|umol/L", True),
+        ("99", "mg/dL", "0.99|g/L", True),
+        ("4.5", "10*12/L", "4.5|10*6/uL", True),
+        ("4.5", "10*12/L", "4500000|/uL", True),
+        ("37", "Cel", "98.6|[degF]", True),
+        ("36", "Cel", "98.6|[degF]", False),
+        ("72", "/min", "1.2|Hz", True),
+        ("72", "{beats}/min", "72|/min", True),
+        ("180", "cm", "1.8|m", True),
+        ("100", "[IU]/L", "100|[iU]/L", True),
+        ("100", "[IU]/L", "100|U/L", False),
+        # What is not UCUM is compared as it is written.
+        ("3", "Stück", "3|Stück", True),
+        ("3", "Stück", "3|stück", False),
+    ],
+)
+def test_ucum_units_are_compared_in_base_units(
+    finds: Finds, value: str, code: str, asked: str, found: bool
+) -> None:
+    quantity = {"value": Decimal(value), "system": UCUM, "code": code}
+    number, unit = asked.split("|")
+    for resource, parameter in (
+        ({"resourceType": "Observation", "valueQuantity": quantity}, "value-quantity="),
+        (
+            {"resourceType": "Observation", "component": [{"valueQuantity": quantity}]},
+            "combo-value-quantity=",
+        ),
+        (
+            {
+                "resourceType": "Observation",
+                "code": {"coding": [{"code": "x"}]},
+                "valueQuantity": quantity,
+            },
+            "code-value-quantity=x$",
+        ),
+    ):
+        assert finds(resource, f"{parameter}{number}|{UCUM}|{unit}") is found
+
+
 def test_a_unit_belongs_to_its_own_number(finds: Finds) -> None:
     quantities = ({"value": 5, "code": "mg", "system": UCUM}, {"value": 7, "code": "g", "system": UCUM})
     resource = {"resourceType": "Observation", "component": [{"valueQuantity": q} for q in quantities]}
     assert finds(resource, f"component-value-quantity=5|{UCUM}|mg")
     assert finds(resource, f"component-value-quantity=gt6|{UCUM}|g")
-    assert not finds(resource, f"component-value-quantity=gt6|{UCUM}|mg")
+    assert finds(resource, f"component-value-quantity=gt6|{UCUM}|mg")
+    assert not finds(resource, f"component-value-quantity=6|{UCUM}|mg")
+    assert not finds(resource, f"component-value-quantity=gt8|{UCUM}|g")
+    assert not finds(resource, f"component-value-quantity=gt1|{UCUM}|L")
 
 
 def test_money_has_the_system_of_currencies(finds: Finds) -> None:
