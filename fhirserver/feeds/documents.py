@@ -86,6 +86,23 @@ def relate(
     return {**document, "relatesTo": relations}, replaced
 
 
+def with_labels(stored: Resource, sent: Resource) -> Resource:
+    """The stored document with the labels it lacks; those it has are never taken away: the stricter wins."""
+    labels = stored.get("securityLabel", [])
+    codes = {code for label in labels for code in _codes(label)}
+    # The codings of one label are translations of each other: one in common makes two labels the same.
+    new = [
+        label
+        for label in sent.get("securityLabel", ())
+        if label not in labels and codes.isdisjoint(_codes(label))
+    ]
+    return {**stored, "securityLabel": [*labels, *new]} if new else stored
+
+
+def _codes(label: Resource) -> set[tuple[str, str]]:
+    return {(coding.get("system", ""), coding.get("code", "")) for coding in label.get("coding", ())}
+
+
 def superseded(document: Resource) -> Resource:
     return {**document, "status": "superseded"}
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from fhirserver.feeds import documents
 from fhirserver.feeds.entries import Entry, fold, join
+from fhirserver.feeds.known import leave_out
 from fhirserver.feeds.lookup import Found, Key, find, find_ids, named
 from fhirserver.feeds.merge import equal, merge, point
 from fhirserver.model.json import Resource
@@ -33,7 +34,8 @@ class _Work:
     issues: list[Issue] = field(default_factory=list)
     targets: dict[str, str] = field(default_factory=dict)
     related: dict[Key, list[Found]] = field(default_factory=dict)
-    replaced: dict[str, Found] = field(default_factory=dict)
+    updates: dict[str, tuple[Found, Resource]] = field(default_factory=dict)
+    """Stored documents, by reference, that change because of others, and what they become."""
 
 
 async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) -> Resolved:
@@ -48,7 +50,8 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     """
     work = _Work(fold(mapped))
     await _look_up(work, server, seed, repeated)
-    _compare_documents(work)
+    known = leave_out(work.entries)
+    work.targets, work.updates = known.targets, known.labelled
     for entry in work.entries:
         if entry.id:
             work.targets[entry.url] = f"{entry.type}/{entry.id}"
@@ -57,7 +60,10 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
             entry.resource = point(entry.resource, work.targets)
     _relate_documents(work)
     written = [made for entry in join(work.entries) if (made := _write(entry))]
-    written += [_supersede(found) for found in work.replaced.values()]
+    written += [
+        _put(resource, reference, ifMatch=found.stored.etag)
+        for reference, (found, resource) in work.updates.items()
+    ]
     touched = {entry["fullUrl"] for entry in written}
     unchanged = {
         e.found.versioned: None
@@ -104,19 +110,6 @@ def _the_one(entry: Entry, matches: list[Found], issues: list[Issue]) -> Found:
     return matches[-1]
 
 
-def _compare_documents(work: _Work) -> None:
-    """Leave out what is stored already: the document and the Binary entries of its content."""
-    for entry in work.entries:
-        if entry.type != "DocumentReference" or not entry.found or not entry.found.resource:
-            continue
-        content = documents.compare(entry.resource, entry.found.resource)
-        entry.dropped = content.known
-        for binary in work.entries:
-            if binary.url in content.targets:
-                binary.dropped, binary.id = True, ""
-        work.targets |= content.targets
-
-
 def _relate_documents(work: _Work) -> None:
     for entry in work.entries:
         stated = entry.asserts or not entry.found
@@ -124,7 +117,10 @@ def _relate_documents(work: _Work) -> None:
             own = {**entry.resource, "id": entry.id} if entry.found else entry.resource
             _link_inside(own, work)
             entry.resource, replaced = documents.relate(own, work.related, work.issues)
-            work.replaced |= {found.stored.reference: found for found in replaced}
+            for found in replaced:
+                reference = found.stored.reference
+                _, now = work.updates.get(reference, (found, found.resource))
+                work.updates[reference] = found, documents.superseded(now)
 
 
 def _link_inside(document: Resource, work: _Work) -> None:
@@ -187,10 +183,6 @@ def _put(resource: Resource, reference: str, full_url: str = "", **conditions: s
         "resource": resource,
         "request": {"method": "PUT", "url": reference, **conditions},
     }
-
-
-def _supersede(found: Found) -> Resource:
-    return _put(documents.superseded(found.resource), found.stored.reference, ifMatch=found.stored.etag)
 
 
 def _check_identity(sent: Resource, stored: Resource) -> None:

@@ -1,0 +1,82 @@
+"""What comes again: a document or submission that is stored already brings nothing back.
+
+A copy may be older than what has happened since: its clinical content would undo what later versions of the
+document said.
+"""
+
+from dataclasses import dataclass, field
+
+from fhirserver.feeds import documents
+from fhirserver.feeds.entries import Entry
+from fhirserver.feeds.lookup import Found
+from fhirserver.model.json import Resource
+
+
+@dataclass(slots=True)
+class Known:
+    """``targets`` are fullUrls of Binary entries and the stored Binary that each is; ``labelled`` the stored
+    documents, by reference, that get labels they lack."""
+
+    targets: dict[str, str] = field(default_factory=dict)
+    labelled: dict[str, tuple[Found, Resource]] = field(default_factory=dict)
+
+
+def leave_out(entries: list[Entry]) -> Known:
+    """Drop the entries of what is stored: documents, their files and clinical content, signatures.
+
+    A Provenance of a known document stays when it says that the document itself came: every arrival is kept.
+
+    Raises:
+        Held: a document's uniqueId is stored with other content.
+    """
+    known = Known()
+    urls = {entry.url for entry in entries if entry.type == "List" and entry.is_stored and not entry.asserts}
+    for entry in entries:
+        if entry.type != "DocumentReference" or not entry.found or not entry.found.resource:
+            continue
+        content = documents.compare(entry.resource, entry.found.resource)
+        known.targets |= content.targets
+        if content.known:
+            entry.dropped = True
+            urls.add(entry.url)
+            labelled = documents.with_labels(entry.found.resource, entry.resource)
+            if labelled is not entry.found.resource:
+                known.labelled[entry.found.stored.reference] = (entry.found, labelled)
+    for entry in entries:
+        if entry.url in known.targets:
+            entry.dropped, entry.id = True, ""
+        elif entry.type == "Binary" and _is_signature(entry, entries, urls):
+            entry.dropped = True
+    _leave_out_content(entries, urls)
+    return known
+
+
+def _is_signature(binary: Entry, entries: list[Entry], known: set[str]) -> bool:
+    """Whether it is read by who may read a known submission."""
+    context = binary.resource.get("securityContext", {}).get("reference")
+    return context in known and any(entry.url == context and entry.type == "List" for entry in entries)
+
+
+def _leave_out_content(entries: list[Entry], known: set[str]) -> None:
+    """Drop what only known documents assert: the other targets of a document's Provenance are its content."""
+    provenances = [entry for entry in entries if entry.type == "Provenance"]
+    old: set[str] = set()
+    new: set[str] = set()
+    for entry in provenances:
+        if sources := {e.get("what", {}).get("reference") for e in entry.resource.get("entity", ())} - {None}:
+            (old if sources <= known else new).update(_targets(entry))
+    gone = old - new - known
+    if not gone:
+        return
+    for entry in entries:
+        entry.dropped = entry.dropped or entry.url in gone
+    for entry in provenances:
+        if entry.dropped or gone.isdisjoint(_targets(entry)):
+            continue
+        left = [target for target in entry.resource["target"] if target.get("reference") not in gone]
+        entry.resource = {**entry.resource, "target": left}
+        entry.dropped = not left
+
+
+def _targets(provenance: Entry) -> set[str]:
+    return {target["reference"] for target in provenance.resource["target"] if "reference" in target}
