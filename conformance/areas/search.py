@@ -301,21 +301,33 @@ def system(target: Target) -> None:
         expect.same(f"found {query}", [each["id"] for each in expect.resources(body)], list(expected))
 
 
+OWNERS: dict[str, tuple[str, str]] = {
+    "patient": ("Patient", "subject"),
+    "encounter": ("Encounter", "encounter"),
+    "practitioner": ("Practitioner", "performer"),
+    "relatedperson": ("RelatedPerson", "performer"),
+    "device": ("Device", "device"),
+}
+"""The resource that a compartment is of, and the element of an Observation that puts it in there."""
+
+
 @check(
     AREA,
-    "What belongs to a patient is found in the patient's compartment",
+    "What belongs to a patient (an encounter, a device ...) is found in its compartment",
     "http.html#vsearch",
-    "compartment:http://hl7.org/fhir/CompartmentDefinition/patient",
+    "compartment:http://hl7.org/fhir/CompartmentDefinition/{item}",
     "Observation/create",
     "Observation?_tag",
-    "Patient/create",
+    each="claim",
 )
 def compartment(target: Target) -> None:
-    patient = target.create("Patient")
-    made = target.create("Observation", subject={"reference": f"Patient/{patient['id']}"})
+    type, element = OWNERS[target.item]
+    owner = target.create(type)
+    reference = {"reference": f"{type}/{owner['id']}"}
+    made = target.create("Observation", **{element: [reference] if element == "performer" else reference})
     target.create("Observation")
     for path in ("Observation", "*"):
-        answer = target.get(f"Patient/{patient['id']}/{path}", {"_tag": target.tag})
+        answer = target.get(f"{type}/{owner['id']}/{path}", {"_tag": target.tag})
         found = expect.resources(expect.bundle(answer, "searchset"))
         own = [each["id"] for each in found if each["resourceType"] == "Observation"]
-        expect.same(f"Patient/[id]/{path}", own, [made["id"]])
+        expect.same(f"{type}/[id]/{path}", own, [made["id"]])

@@ -1,62 +1,130 @@
 """https://hl7.org/fhir/R4/http.html#capabilities: derived from what is registered, never written by hand"""
 
+import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import fhirserver
+from fhirserver.errors import BadRequest
+from fhirserver.interactions import parts
+from fhirserver.interactions.conditions import not_modified
 from fhirserver.model import json
-from fhirserver.request import Request, Result
+from fhirserver.request import GENERAL, Request, Result
 
 if TYPE_CHECKING:
     from fhirserver.operations.registry import Level
     from fhirserver.server import Server
 
-SYSTEM_LEVEL = ("transaction", "batch", "history-system", "search-system")
+MODES = ("full", "normative", "terminology")
+TYPE_LEVEL = frozenset(
+    (
+        "read",
+        "vread",
+        "update",
+        "patch",
+        "delete",
+        "history-instance",
+        "history-type",
+        "create",
+        "search-type",
+    )
+)
+SYSTEM_LEVEL = frozenset(("transaction", "batch", "search-system", "history-system"))
+"""The codes of interactions: https://hl7.org/fhir/R4/valueset-type-restful-interaction.html and its like"""
+NORMATIVE = frozenset(
+    (
+        *("Binary", "Bundle", "CapabilityStatement", "CodeSystem", "Observation", "OperationDefinition"),
+        *("OperationOutcome", "Parameters", "Patient", "StructureDefinition", "ValueSet"),
+    )
+)
+"""The resource types whose definition is normative in R4: https://hl7.org/fhir/R4/resourcelist.html"""
+COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
+NEVER = 2**62
 
 
 async def capabilities(request: Request, server: "Server") -> Result:
-    """The CapabilityStatement of this server as it runs."""
-    return Result(200, _statement(server, request.base_url), headers={"Cache-Control": "max-age=3600"})
+    """The CapabilityStatement of this server as it runs; ``mode`` chooses the normative part of it, or the
+    TerminologyCapabilities."""
+    request.check_parameters((*GENERAL, "mode"))
+    mode = request.parameter("mode") or "full"
+    if mode not in MODES:
+        raise BadRequest(f"mode={mode[:40]!r} is not one of {', '.join(MODES)}", expression="mode")
+    body, etag = _encoded(server, request.base_url, mode)
+    headers = {"Cache-Control": "max-age=3600"}
+    if not_modified(request, etag, NEVER):
+        return Result(304, etag=etag, headers=headers)
+    resource = json.stored(body) if request.query else {}
+    if resource and (part := parts.asked(request, (resource["resourceType"],), server)):
+        body = json.format(part.of(resource, server.definitions))
+    return Result(200, body, etag=etag, headers=headers)
 
 
-@lru_cache(maxsize=16)
-def _statement(server: "Server", base_url: str) -> bytes:
-    return json.format(
-        {
-            "resourceType": "CapabilityStatement",
-            "id": "fhirserver",
-            "status": "active",
-            "date": fhirserver.RELEASED,
-            "kind": "instance",
-            "software": {"name": "fhirserver", "version": fhirserver.__version__},
-            "implementation": {"description": "fhirserver", "url": base_url},
-            "fhirVersion": "4.0.1",
-            "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
-            "rest": [
-                {
-                    "mode": "server",
-                    "resource": [_resource(type, server) for type in sorted(server.types)],
-                    "interaction": [{"code": "transaction"}, {"code": "batch"}],
-                    **_operations("", server),
-                }
-            ],
-        }
-    )
+@lru_cache(maxsize=48)
+def _encoded(server: "Server", base_url: str, mode: str) -> tuple[bytes, str]:
+    """The statement and its ETag."""
+    made = _terminology(base_url) if mode == "terminology" else _statement(server, base_url, mode)
+    body = json.format(made)
+    return body, f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
+
+
+def _head(type: str, base_url: str) -> dict[str, Any]:
+    return {
+        "resourceType": type,
+        "id": "fhirserver",
+        "status": "active",
+        "date": fhirserver.RELEASED,
+        "kind": "instance",
+        "software": {"name": "fhirserver", "version": fhirserver.__version__},
+        "implementation": {"description": "fhirserver", "url": base_url},
+    }
+
+
+def _terminology(base_url: str) -> dict[str, Any]:
+    """There are no terminology operations yet, and so nothing to tell of them."""
+    return _head("TerminologyCapabilities", base_url)
+
+
+def _statement(server: "Server", base_url: str, mode: str) -> dict[str, Any]:
+    from fhirserver.interactions import ROUTES
+
+    types = sorted(server.types & NORMATIVE if mode == "normative" else server.types)
+    system = sorted(SYSTEM_LEVEL & {"batch", *(code for code, _ in ROUTES.values())})
+    compartments = [type for type in sorted(server.types) if server.definitions.has_compartment(type)]
+    rest = {
+        "mode": "server",
+        "resource": [_resource(type, server) for type in types],
+        "interaction": [{"code": code} for code in system],
+        **_operations("", server),
+        "compartment": [COMPARTMENT + type.lower() for type in compartments],
+    }
+    return {
+        **_head("CapabilityStatement", base_url),
+        "fhirVersion": "4.0.1",
+        "format": [
+            *("application/fhir+json", "application/fhir+xml", "application/fhir+ndjson"),
+            "json",
+            "xml",
+        ],
+        "rest": [rest],
+    }
 
 
 def _resource(type: str, server: "Server") -> dict[str, Any]:
     from fhirserver.interactions import ROUTES
 
-    codes = sorted({code for code, _ in ROUTES.values()} - {"capabilities", *SYSTEM_LEVEL})
+    codes = TYPE_LEVEL & {code for code, _ in ROUTES.values()}
+    if type == "Binary":
+        codes -= {"patch"}  # binary.html#patch: not specified
     parameters = server.indexer.parameters(type)
     return {
         "type": type,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
-        "interaction": [{"code": code} for code in codes],
+        "interaction": [{"code": code} for code in sorted(codes)],
         "versioning": "versioned-update",
         "readHistory": True,
         "updateCreate": True,
         "conditionalCreate": True,
+        "conditionalRead": "full-support",
         "conditionalUpdate": True,
         "conditionalDelete": server.settings.conditional_delete,
         "referencePolicy": ["literal", "logical"],

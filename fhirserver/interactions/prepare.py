@@ -38,7 +38,7 @@ def read_body(request: Request, server: "Server") -> Resource:
     if request.resource is not None:
         return request.resource
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.type == "Binary" and media_type:
+    if request.type == "Binary" and media_type and request.interaction in ("create", "update"):
         return _binary(media_type, request, server)
     if media_type in MEDIA_TYPES:
         return json.parse_resource(request.body)

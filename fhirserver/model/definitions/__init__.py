@@ -124,6 +124,9 @@ class Definitions:
         """
         return MappingProxyType(self._compartments[name])
 
+    def has_compartment(self, name: str) -> bool:
+        return name in self._compartments
+
     def is_domain_resource(self, type: str) -> bool:
         """Whether the type has text, contained and extension: all but Bundle, Binary and Parameters do."""
         return any(element.name == "contained" for element in self.structures[type].elements)
