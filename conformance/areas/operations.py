@@ -10,6 +10,7 @@ from conformance.target import Target
 AREA = "operations"
 VALIDATE = "resource-operation-validate.html"
 META = "resource-operation-meta.html"
+BACKPORT = "https://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition-backport-subscription-"
 
 
 def parameters(**values: Any) -> Resource:
@@ -207,6 +208,42 @@ def purge(target: Target) -> None:
         expect.status(target.get(path), 404)
         expect.status(target.get(f"{path}/_history"), 404)
     expect.status(target.get(f"Observation/{other['id']}"), 200)
+
+
+@check(
+    AREA,
+    "Subscription/$status tells how a subscription is",
+    f"{BACKPORT}status.html",
+    "Subscription/$status",
+    "Subscription/create",
+)
+def subscription_status(target: Target) -> None:
+    made = target.create("Subscription")
+    body = expect.bundle(target.get(f"Subscription/{made['id']}/$status"), "searchset")
+    expect.equal("status", told(body).get("status"), "off")
+    expect.outcome(target.get(f"Subscription/{target.mark}/$status"), 404)
+
+
+@check(
+    AREA,
+    "Subscription/$events gives what was sent",
+    f"{BACKPORT}events.html",
+    "Subscription/$events",
+    "Subscription/create",
+)
+def subscription_events(target: Target) -> None:
+    made = target.create("Subscription")
+    body = expect.bundle(target.get(f"Subscription/{made['id']}/$events"), "history")
+    expect.equal("type", told(body).get("type"), "query-event")
+    expect.equal("entries of a subscription that is off", len(body["entry"]), 1)
+    expect.outcome(target.get(f"Subscription/{target.mark}/$events"), 404)
+
+
+def told(body: Resource) -> dict[str, Any]:
+    """The codes of the status that comes first in a Bundle about a subscription: in R4 a Parameters."""
+    status = body["entry"][0]["resource"]
+    expect.equal("the first entry", status["resourceType"], "Parameters")
+    return {each["name"]: each.get("valueCode") for each in status["parameter"]}
 
 
 @check(AREA, "$export is accepted, has a status URL, and can be cancelled", "async.html#3.1.6.2", "$export")

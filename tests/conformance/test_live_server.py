@@ -41,7 +41,8 @@ def test_what_is_claimed_holds(results: dict[Check, list[Result]], check: Check)
 
 
 def test_every_claim_has_a_check(statement: Statement) -> None:
-    assert uncovered(statement, CHECKS, statement.types) == []
+    missing = uncovered(statement, CHECKS, statement.types)
+    assert not missing, f"without a check: {', '.join(missing)}"
 
 
 def test_everything_claimed_was_asked(results: dict[Check, list[Result]], statement: Statement) -> None:
