@@ -10,6 +10,7 @@ from conformance.target import Target
 AREA = "operations"
 VALIDATE = "resource-operation-validate.html"
 META = "resource-operation-meta.html"
+BULK_IMPORT = "https://github.com/smart-on-fhir/bulk-import"
 BACKPORT = "https://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition-backport-subscription-"
 
 
@@ -21,7 +22,7 @@ def parameters(**values: Any) -> Resource:
             parameter.append({"name": name, "resource": value})
         else:
             parameter.append({"name": name.partition("_")[0], name.partition("_")[2]: value})
-    return {"resourceType": "Parameters", "parameter": parameter}
+    return {"resourceType": "Parameters", **({"parameter": parameter} if parameter else {})}
 
 
 def tags(answer: Answer) -> list[str]:
@@ -261,12 +262,44 @@ def export_patients(target: Target) -> None:
     cancelled(target, "Patient/$export")
 
 
+@check(AREA, "$import without inputs is refused", BULK_IMPORT, "$import")
+def bulk_import(target: Target) -> None:
+    headers = {"Prefer": "respond-async"}
+    for body in (parameters(), parameters(inputFormat_valueCode="text/csv")):
+        expect.outcome(target.send("POST", "$import", body, headers), 400, 422)
+
+
+@check(AREA, "$reindex is accepted, has a status URL, and can be cancelled", "async.html#3.1.6.2", "$reindex")
+def reindex(target: Target) -> None:
+    # Of one type only where that can be said: a server may hold much.
+    answer = target.send(
+        "POST", "$reindex", parameters(type_valueCode="Patient"), {"Prefer": "respond-async"}
+    )
+    ended(target, answer)
+
+
+@check(
+    AREA,
+    "$reindex of a type is accepted, has a status URL, and can be cancelled",
+    "async.html#3.1.6.2",
+    "{type}/$reindex",
+    each="type",
+)
+def reindex_type(target: Target) -> None:
+    path = f"{target.type}/$reindex"
+    ended(target, target.send("POST", path, parameters(), {"Prefer": "respond-async"}))
+
+
 def cancelled(target: Target, path: str) -> None:
-    answer = target.get(path, {"_type": "Patient"}, {"Prefer": "respond-async"})
+    ended(target, target.get(path, {"_type": "Patient"}, {"Prefer": "respond-async"}))
+
+
+def ended(target: Target, answer: Answer) -> None:
+    """The answer to what begins a job: its status can be asked for, and the job cancelled."""
     expect.status(answer, 202)
     location = expect.header(answer, "Content-Location")
     expect.status(target.get(location, headers={"Accept": "application/json"}), 200, 202)
-    expect.status(target.request("DELETE", location), 202)
+    expect.status(target.request("DELETE", location), 202, 204)
 
 
 @check(AREA, "An operation that is none is refused", "operations.html", "{type}/read")
