@@ -9,12 +9,12 @@ from typing import Any
 
 from fhirserver.feeds import documents
 from fhirserver.feeds.entries import Entry, fold, join
+from fhirserver.feeds.identity import check_identity, find_patient, other_keys
 from fhirserver.feeds.known import leave_out
-from fhirserver.feeds.lookup import Found, Key, find, find_ids, named
+from fhirserver.feeds.lookup import Found, Key, find, find_ids, identifier_key, named
 from fhirserver.feeds.merge import equal, merge, point
 from fhirserver.model.json import Resource
 from fhirserver.server import Server
-from mappings.core.identity import ins_values
 from mappings.core.result import Held, Issue, Mapped
 
 
@@ -77,7 +77,9 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
 async def _look_up(work: _Work, server: Server, seed: str, repeated: bool) -> None:
     sent = [e.resource for e in work.entries if e.type == "DocumentReference"]
     related = [key for document in sent for key in documents.related_keys(document)]
-    found = await find([*(e.key for e in work.entries if e.key), *related], server)
+    own = [entry.key for entry in work.entries if entry.key]
+    others = [key for entry in work.entries for keys in other_keys(entry) for key in keys]
+    found = await find([*own, *others, *related], server)
     for entry in work.entries:
         if entry.always_new:
             entry.id = named(seed, entry.url)
@@ -86,6 +88,8 @@ async def _look_up(work: _Work, server: Server, seed: str, repeated: bool) -> No
         if matches:
             entry.found = _the_one(entry, matches, work.issues)
             entry.id = entry.found.stored.id
+        elif entry.type == "Patient" and (patient := find_patient(entry, found)):
+            _take_for(entry, patient)
         elif entry.key:
             entry.id = entry.key.id
     if repeated:
@@ -94,6 +98,15 @@ async def _look_up(work: _Work, server: Server, seed: str, repeated: bool) -> No
         for entry in new:
             entry.found = there.get((entry.type, entry.id))
     work.related = {key: found.get(key, []) for key in related}
+
+
+def _take_for(entry: Entry, patient: Found) -> None:
+    """Take a stored patient for the one that is meant; a mere mention then states the number it goes by."""
+    entry.found, entry.id = patient, patient.stored.id
+    if not entry.asserts and entry.key:
+        numbers = [i for i in entry.resource["identifier"] if identifier_key("Patient", i) == entry.key]
+        entry.resource = {"resourceType": "Patient", "identifier": numbers}
+        entry.request = {**entry.request, "method": "PUT"}
 
 
 def _the_one(entry: Entry, matches: list[Found], issues: list[Issue]) -> Found:
@@ -157,7 +170,7 @@ def _write(entry: Entry) -> Resource | None:
     stored = entry.found.stored
     if entry.found.resource:
         if entry.type == "Patient":
-            _check_identity(entry.resource, entry.found.resource)
+            check_identity(entry.resource, entry.found.resource)
         if not entry.asserts:
             return None
         resource = merge(entry.found.resource, entry.resource, entry.cleared)
@@ -183,11 +196,3 @@ def _put(resource: Resource, reference: str, full_url: str = "", **conditions: s
         "resource": resource,
         "request": {"method": "PUT", "url": reference, **conditions},
     }
-
-
-def _check_identity(sent: Resource, stored: Resource) -> None:
-    """Raises Held when both have a national identity (INS) and none in common."""
-    here, came = ins_values(stored.get("identifier", [])), ins_values(sent.get("identifier", []))
-    if here and came and not here & came:
-        text = "The patient found by another identifier has another INS"
-        raise Held(text, Issue("error", "conflict", text, "Patient.identifier"))

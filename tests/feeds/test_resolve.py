@@ -227,3 +227,72 @@ async def test_ambiguous_mention_of_others_than_the_patient_is_the_oldest(feed: 
     assert (issue.severity, issue.code, issue.location) == ("warning", "multiple-matches", "Practitioner")
     with pytest.raises(Held, match="same identifier"):
         await apply(feed, put("urn:uuid:d", doctor, number))
+
+
+LAB = {"system": "urn:oid:1.2.4", "value": "L1"}
+OTHER_LAB = {**LAB, "value": "L2"}
+WRONG_INS = {"system": "urn:oid:1.2.250.1.213.1.4.8", "value": "284036938304200"}
+
+
+def typed(identifier: dict[str, Any], code: str, **elements: str) -> dict[str, Any]:
+    return {**identifier, "type": {"coding": [{"code": code}]}, **elements}
+
+
+@pytest.mark.parametrize("entry", [put, mention])
+async def test_patient_known_by_another_number_is_the_same(feed: Feed, entry: Any) -> None:
+    """First known by the establishment's number, then by the INS."""
+    await feed.put({**patient(typed(IPP, "PI"), gender="male"), "id": "p"})
+    both = patient(INS, typed(IPP, "PI"), OTHER_LAB, gender="female")
+    await apply(feed, entry("urn:uuid:a", both, INS))
+    await apply(feed, entry("urn:uuid:a", patient(INS), INS))
+    found = await feed.only("Patient")
+    assert (found["id"], found["meta"]["versionId"]) == ("p", "2")
+    assert INS in found["identifier"]
+    # An input that only mentions the patient says no more of it than its number.
+    assert (found["gender"], OTHER_LAB in found["identifier"]) == (
+        ("female", True) if entry is put else ("male", False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent", "text"),
+    [
+        ([patient(IPP, OTHER_INS)], patient(INS, IPP), "another INS"),
+        ([patient(IPP, LAB)], patient(INS, IPP, OTHER_LAB), "another number of the same system"),
+        ([patient(IPP), patient(LAB)], patient(INS, IPP, LAB), "2 patients have one"),
+        ([patient(IPP), patient(IPP)], patient(INS, IPP), "2 patients have one"),
+    ],
+)
+@pytest.mark.parametrize("entry", [put, mention])
+async def test_doubtful_other_numbers_are_held(
+    feed: Feed, stored: list[dict[str, Any]], sent: dict[str, Any], text: str, entry: Any
+) -> None:
+    for number, resource in enumerate(stored):
+        await feed.put({**resource, "id": str(number)})
+    with pytest.raises(Held, match=text):
+        await apply(feed, entry("urn:uuid:a", sent, INS))
+
+
+@pytest.mark.parametrize(
+    ("known", "identifier"),
+    [
+        (IPP, typed(IPP, "AN")),
+        (IPP, typed(IPP, "NH")),
+        (IPP, {**IPP, "use": "old"}),
+        (WRONG_INS, WRONG_INS),
+        (IPP, OTHER_LAB),
+    ],
+)
+async def test_other_numbers_that_are_of_no_one_person_find_nobody(
+    feed: Feed, known: dict[str, Any], identifier: dict[str, Any]
+) -> None:
+    await feed.put({**patient(known), "id": "p"})
+    await apply(feed, put("urn:uuid:a", patient(LAB, identifier), LAB))
+    assert len(await feed.search("Patient")) == 2
+
+
+async def test_ins_finds_before_other_numbers(feed: Feed) -> None:
+    await feed.put({**patient(INS), "id": "p"})
+    await feed.put({**patient(IPP), "id": "q"})
+    await apply(feed, put("urn:uuid:a", patient(LAB, IPP, INS), LAB))
+    assert (await feed.only("Patient", identifier="L1"))["id"] == "p"
