@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     delete_referenced: Literal["allow", "refuse"] = Field(
         "allow", description="whether a resource that others refer to can be deleted"
     )
+    admin_operations: bool = Field(
+        False, description="whether $purge may be called (nobody is authenticated yet)"
+    )
     page_size: int = Field(50, ge=1, le=10_000, description="_count when the client names none")
     page_max: int = Field(1000, ge=1, le=10_000, description="largest _count")
     mllp_max_message: int = Field(32 * MIB, ge=1024, description="largest HL7v2 message")

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from gridfs import NoFile
@@ -30,7 +31,7 @@ class Blobs:
         """
         digest = hashlib.sha256(content).hexdigest()
         try:
-            if not await self._files.find_one({"filename": digest}, {"_id": 1}):
+            if not await self._again(digest):
                 await self._bucket.upload_from_stream(digest, content)
         except PyMongoError:
             raise Unavailable("The database does not take the content now") from None
@@ -54,13 +55,34 @@ class Blobs:
                 raise
             await file.close()
             name = digest.hexdigest()
-            if await self._files.find_one({"filename": name}, {"_id": 1}):
+            if await self._again(name):
                 await self._bucket.delete(file._id)
             else:
                 await self._bucket.rename(file._id, name)
         except PyMongoError:
             raise Unavailable("The database does not take the content now") from None
         return name
+
+    async def remove(self, digest: str, *, before: datetime) -> bool:
+        """Remove content that nobody has stored, or stored again, since an instant; False when it stays.
+
+        Whoever stores it at the same time either comes first, and it stays, or finds nothing and stores it.
+        The caller has made sure, after that instant plus the longest request, that nothing names it.
+        """
+        try:
+            async for file in self._files.find({"filename": digest}, {"uploadDate": 1}):
+                seen = {"_id": file["_id"], "uploadDate": {"$lt": before}}
+                if not (await self._files.delete_one(seen)).deleted_count:
+                    return False
+                await self._chunks.delete_many({"files_id": file["_id"]})
+        except PyMongoError:
+            raise Unavailable("The database does not take the write now") from None
+        return True
+
+    async def _again(self, digest: str) -> bool:
+        """Whether the content is there; it is marked as stored now, which keeps it from being removed."""
+        stamp = {"$set": {"uploadDate": datetime.now(UTC)}}
+        return (await self._files.update_one({"filename": digest}, stamp)).matched_count > 0
 
     async def length(self, digest: str) -> int:
         """Size in bytes. Raises FHIRError, Unavailable."""

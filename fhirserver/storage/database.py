@@ -35,8 +35,12 @@ OTHER_INDEXES: dict[str, dict[str, Sequence[str]]] = {
         # In windows of time, of one type or of all.
         "type_updated": ("type", "updated"),
         "updated": ("updated",),
+        "blob": ("blob",),
     },
+    # Whether a blob is still named, before it is purged: here, in history and inbox.
+    "Binary": {"blob": ("blob",)},
     "inbox": {
+        "blob": ("blob",),
         # What makes an input the same as one before: see storage.inbox.
         "key": ("key",),
         "control_id": ("control_id",),
@@ -50,6 +54,8 @@ OTHER_INDEXES: dict[str, dict[str, Sequence[str]]] = {
 }
 UNIQUE_INDEXES = frozenset({("inbox", "key")})
 """Indexes whose values are unique among the documents that have the field."""
+SPARSE_INDEXES = UNIQUE_INDEXES | {(name, "blob") for name in ("history", "Binary", "inbox")}
+"""Indexes of only the documents that have the field."""
 LOCK_SECONDS = 24 * 3600
 
 
@@ -130,10 +136,9 @@ class Database:
         for index, fields in indexes.items():
             wanted = [(f, ASCENDING) for f in fields]
             if index not in present:
-                if (name, index) in UNIQUE_INDEXES:
-                    await collection.create_index(wanted, name=index, unique=True, sparse=True)
-                else:
-                    await collection.create_index(wanted, name=index)
+                options: Document = {"sparse": True} if (name, index) in SPARSE_INDEXES else {}
+                options |= {"unique": True} if (name, index) in UNIQUE_INDEXES else {}
+                await collection.create_index(wanted, name=index, **options)
                 continue
             if [tuple(pair) for pair in present[index]["key"]] != wanted:
                 raise DatabaseError(

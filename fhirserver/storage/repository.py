@@ -18,6 +18,8 @@ from fhirserver.storage.lookups import Lookups
 from fhirserver.storage.sequence import Sequence as Numbers
 
 TOGETHER = 64
+PATIENT = "|Patient/"
+"""What the keys of references to patients have."""
 
 
 @dataclass(slots=True)
@@ -156,6 +158,10 @@ class Repository:
                 index = None if stored.deleted else self._index(stored.type, stored.body)
                 seq = 0 if stored.deleted else await self._numbers.next()
                 document = to_document(stored, index, seq)
+                if stored.deleted and previous and not previous.deleted:
+                    # A purge finds what has been deleted, too; searches do not, as a deletion has no seq.
+                    kept = self._index(previous.type, previous.body).keys
+                    document["keys"] = [key for key in kept if PATIENT in key]
                 retired = to_history(previous, stored.updated) if previous else None
                 change.writes.append(Write(stored.type, document, retired))
                 if watch and watched:
