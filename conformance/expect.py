@@ -22,6 +22,10 @@ class Failed(Exception):
     """The server did not do what the specification says; the text says what was expected and what came."""
 
 
+class NotOffered(Exception):
+    """What the check is about is not offered here: neither good nor bad."""
+
+
 def require(condition: object, text: str) -> None:
     if not condition:
         raise Failed(text)

@@ -42,7 +42,8 @@ def table(results: Sequence[Result]) -> str:
             area = check.area
             lines.append(f"\n{area}")
         passed = sum(result.status == "pass" for result in own)
-        cases = "" if verdict(own) == "not claimed" else f"{passed}/{len(own)}"
+        asked = sum(result.status != "not claimed" for result in own)
+        cases = f"{passed}/{asked}" if asked else ""
         lines.append(f"  {verdict(own):<11}  {cases:>7}  {check.title:<74}  {check.spec}")
         bad = [result for result in own if result.status in ("fail", "warning")]
         for result in bad[:SHOWN]:
@@ -58,7 +59,7 @@ def table(results: Sequence[Result]) -> str:
 def summary(results: Sequence[Result], missing: Sequence[str]) -> str:
     """A line of numbers, and the claims that no check covers."""
     counts = Counter(verdict(own) for own in grouped(results).values())
-    cases = sum(result.case is not None for result in results)
+    cases = sum(result.status != "not claimed" for result in results)
     text = (
         f"{sum(counts.values())} checks, {cases} cases: {counts['pass']} pass, {counts['fail']} fail, "
         f"{counts['warning']} warn (a SHOULD), {counts['not claimed']} not claimed"
@@ -120,8 +121,8 @@ def _test(check: Check, results: Sequence[Result]) -> dict[str, Any]:
 
 
 def _assertion(result: Result) -> dict[str, Any]:
-    parts = [result.case.name if result.case else "not claimed", result.reason]
-    message = ": ".join(filter(None, parts))
+    parts = [result.case.name if result.case else "", result.reason]
+    message = ": ".join(filter(None, parts)) or ("" if result.case else "not claimed")
     told = {"message": message} if message else {}
     return {"result": ASSERTS[result.status], **told, "detail": _url(result.check)}
 

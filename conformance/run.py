@@ -8,7 +8,7 @@ from typing import Literal
 
 from conformance.checks import Case, Check
 from conformance.client import Client, Unreachable
-from conformance.expect import Failed
+from conformance.expect import Failed, NotOffered
 from conformance.statement import Statement
 from conformance.target import Target
 
@@ -17,7 +17,7 @@ Status = Literal["pass", "fail", "warning", "not claimed"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a case came to; ``case`` is None for a check whose needs are not claimed. ``seconds`` it took."""
+    """What a case came to, in ``seconds``; ``case`` is None where the check's needs are not claimed."""
 
     check: Check
     status: Status
@@ -42,6 +42,8 @@ def _run(client: Client, statement: Statement, case: Case | Check) -> Result:
     target = Target(client, statement, case.type, case.item)
     try:
         case.check.function(target)
+    except NotOffered:
+        return Result(case.check, "not claimed", case)
     except Failed as failure:
         reason = str(failure)
     except Unreachable as error:

@@ -70,7 +70,7 @@ def claimed(target: Target) -> None:
 def format_wins(target: Target) -> None:
     kind = KINDS.get(target.item)
     if kind not in ("json", "xml"):
-        return
+        raise expect.NotOffered
     other = XML if kind == "json" else JSON
     answer = target.get(f"metadata?_format={target.item}", headers={"Accept": other})
     expect.status(answer, 200)

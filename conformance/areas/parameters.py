@@ -59,7 +59,7 @@ def taken(target: Target) -> None:
     if kind == "composite":
         value = COMPOSITES.get(name.rpartition("-")[2], value)
     if not value:
-        return
+        raise expect.NotOffered
     body = target.search(target.type, (name, value), ("_count", "1"))
     used = [key for key, _ in parse_qsl(urlsplit(expect.link(body, "self")).query, keep_blank_values=True)]
     expect.require(name in used, f"the self link does not have it: it was not used ({used})")
@@ -68,5 +68,6 @@ def taken(target: Target) -> None:
 @check(AREA, "A malformed value is refused", "search.html#3.1.1.3", *CASES, each="claim", should=True)
 def malformed(target: Target) -> None:
     value = MALFORMED.get(target.statement.parameters[f"{target.type}?{target.item}"])
-    if value:
-        expect.outcome(target.get(target.type, {target.item: value}), 400, 422)
+    if not value:
+        raise expect.NotOffered
+    expect.outcome(target.get(target.type, {target.item: value}), 400, 422)
