@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/http.html#summary. HTTP, Bundle entries, feeds and imports come through this table.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fhirserver.interactions.bundle import bundle
@@ -13,7 +13,7 @@ from fhirserver.interactions.delete import conditional_delete, delete
 from fhirserver.interactions.history import history, history_system, history_type
 from fhirserver.interactions.patch import conditional_patch, patch
 from fhirserver.interactions.read import read, vread
-from fhirserver.interactions.search import search, search_compartment, search_system
+from fhirserver.interactions.search import search
 from fhirserver.interactions.update import conditional_update, update
 from fhirserver.request import Request, Result
 
@@ -25,8 +25,8 @@ Interaction = Callable[[Request, "Server"], Awaitable[Result]]
 ROUTES: dict[tuple[str, str], tuple[str, Interaction]] = {
     ("GET", "metadata"): ("capabilities", capabilities),
     ("POST", ""): ("transaction", bundle),
-    ("GET", ""): ("search-system", search_system),
-    ("POST", "_search"): ("search-system", search_system),
+    ("GET", ""): ("search-system", search),
+    ("POST", "_search"): ("search-system", search),
     ("GET", "{type}"): ("search-type", search),
     ("POST", "{type}/_search"): ("search-type", search),
     ("POST", "{type}"): ("create", create),
@@ -41,8 +41,8 @@ ROUTES: dict[tuple[str, str], tuple[str, Interaction]] = {
     ("DELETE", "{type}/{id}"): ("delete", delete),
     ("GET", "{type}/{id}/_history"): ("history-instance", history),
     ("GET", "{type}/{id}/_history/{vid}"): ("vread", vread),
-    ("GET", "{type}/{id}/{member}"): ("search-compartment", search_compartment),
-    ("POST", "{type}/{id}/{member}/_search"): ("search-compartment", search_compartment),
+    ("GET", "{type}/{id}/{member}"): ("search-compartment", search),
+    ("POST", "{type}/{id}/{member}/_search"): ("search-compartment", search),
 }
 """(method, path shape) -> (interaction's code in the CapabilityStatement, function)."""
 
@@ -51,9 +51,9 @@ STREAMED = frozenset(("search-type", "search-system", "search-compartment"))
 """The interactions whose answer may be a stream of resources, one a line (NDJSON)."""
 
 
-def methods(shape: str) -> list[str]:
+def methods(shape: str, routes: Iterable[tuple[str, str]] = ROUTES) -> list[str]:
     """The methods that a path of this shape allows."""
-    found = {method for method, s in ROUTES if s == shape}
+    found = {method for method, s in routes if s == shape}
     return sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set()))
 
 

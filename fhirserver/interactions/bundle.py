@@ -52,9 +52,9 @@ async def bundle(request: Request, server: "Server") -> Result:
         _entry(position, entry, preference, request.base_url, server) for position, entry in enumerate(given)
     ]
     if kind == "batch":
-        await _batch(entries, server)
+        await _batch(entries, request.once, server)
     else:
-        await server.repeat(lambda: transact(entries, server), request)
+        await server.repeat(lambda: transact(entries, request.once, server), request)
     answers = b",".join(_answer(entry, preference) for entry in entries)
     body = b'{"resourceType":"Bundle","type":"%s-response"' % kind.encode()
     return Result(200, body + (b',"entry":[' + answers + b"]}" if answers else b"}"))
@@ -89,11 +89,13 @@ def _entry(position: int, entry: Any, preference: str, base_url: str, server: "S
     return Entry(position, full_url, inner)
 
 
-async def _batch(entries: list[Entry], server: "Server") -> None:
+async def _batch(entries: list[Entry], once: str, server: "Server") -> None:
     """Each entry on its own, several at a time. https://hl7.org/fhir/R4/http.html#brules"""
     slots = asyncio.Semaphore(CONCURRENT)
 
     async def run(entry: Entry) -> None:
+        if once:
+            entry.request.once = f"{once}/{entry.position}"
         async with slots:
             entry.result = await server.answer(entry.request)
 

@@ -20,6 +20,8 @@ RETURN = ("minimal", "representation", "OperationOutcome")
 async def save(unit: Unit, request: Request) -> None:
     """Store the unit now, unless it is a transaction's, which stores it at its end."""
     if request.unit is None:
+        if request.once:
+            await unit.claim(request.once)
         await unit.commit()
 
 

@@ -68,32 +68,35 @@ class Asked:
 
 
 async def search(request: Request, server: "Server") -> Result:
-    """The matches of a type."""
-    return await _answer(Scope(request.type, (request.type,)), request, server)
+    """The matches of a type, of several (system level), or of a compartment: one page, whose ``next`` link
+    carries all that the next one needs; or a stream of everything."""
+    return await _answer(scope_of(request, server), request, server)
 
 
-async def search_system(request: Request, server: "Server") -> Result:
-    """The matches of all types, or of those that ``_type`` names."""
-    return await _answer(Scope("", tuple(sorted(server.types)), several=True), request, server)
+def scope_of(request: Request, server: "Server") -> Scope:
+    """What the URL selects: ``Patient``, the base, ``Patient/1/Observation`` or ``Patient/1/*``.
 
-
-async def search_compartment(request: Request, server: "Server") -> Result:
-    """The matches in a compartment, of one type or (``*``) of all: ``Patient/1/Observation``."""
+    Raises:
+        NotFound, BadRequest: there is no such compartment, or no such type in it.
+    """
+    if request.interaction == "search-system":
+        return Scope("", tuple(sorted(server.types)), several=True)
+    if request.interaction != "search-compartment":
+        return Scope(request.type, (request.type,))
     compartment = Compartment(request.type, request.id)
     types = compartment.types(server)
     path = f"{request.type}/{request.id}/{request.member}"
     if request.member == "*":
-        return await _answer(Scope(path, types, True, compartment), request, server)
+        return Scope(path, types, True, compartment)
     if request.member not in types:
         raise BadRequest(
             f"No {request.member} is in the compartment of a {request.type}; {', '.join(types)} are"
         )
-    return await _answer(Scope(path, (request.member,), False, compartment), request, server)
+    return Scope(path, (request.member,), False, compartment)
 
 
 async def _answer(scope: Scope, request: Request, server: "Server") -> Result:
-    """One page, whose ``next`` link carries all that the next one needs; or a stream of everything."""
-    asked = _understand(scope, request, server)
+    asked = understand(scope, request, server)
     database = server.repository.database
     headers = {}
     if handling := request.prefer("handling", HANDLING):
@@ -128,8 +131,12 @@ async def _answer(scope: Scope, request: Request, server: "Server") -> Result:
 # --- what is asked
 
 
-def _understand(scope: Scope, request: Request, server: "Server") -> Asked:
-    """Raises BadRequest: a parameter is unknown or its value not understood."""
+def understand(scope: Scope, request: Request, server: "Server") -> Asked:
+    """The search that a request asks.
+
+    Raises:
+        BadRequest: a parameter is unknown or its value not understood.
+    """
     if request.method == "POST" and request.body:
         raise UnsupportedMediaType("_search takes application/x-www-form-urlencoded")
     pairs = [(name, value) for name, value in request.query if name not in FORMATS]

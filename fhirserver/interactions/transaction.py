@@ -85,14 +85,17 @@ class Targets:
             self.versions[url] = previous.version + 1
 
 
-async def transact(entries: list[Entry], server: "Server") -> Result:
+async def transact(entries: list[Entry], once: str, server: "Server") -> Result:
     """Decide all entries and store what they write, in the order DELETE, POST, PUT and PATCH, GET.
 
+    ``once``: see Request.
     Raises:
         FHIRError: of the first entry that fails, with the entry's path; nothing was stored.
         Conflict: what was read has changed meanwhile; call again.
     """
     unit = Unit(server.repository)
+    if once:
+        await unit.claim(once)
     # Copies, because deciding fills in ids and a conflict begins again from what was asked.
     work = [
         replace(e, request=replace(e.request, unit=unit, headers=dict(e.request.headers))) for e in entries

@@ -2,9 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from fhirserver.errors import FHIRError, Issue
 from fhirserver.storage.commit import Lock
 from fhirserver.storage.documents import Stored
 from fhirserver.storage.repository import Repository
+
+
+class DoneBefore(FHIRError):
+    """The writes under this key are stored already: the process that stored them ended before it answered."""
+
+    status, code = 200, "informational"
 
 
 @dataclass(slots=True)
@@ -28,6 +35,18 @@ class Unit:
         """Make the commit fail when somebody else has acted on the same criteria since now."""
         if key not in self.locks:
             self.locks[key] = await self.repository.lookups.lock(key)
+
+    async def claim(self, key: str) -> None:
+        """Let the commit be the only one ever under this key.
+
+        Raises:
+            DoneBefore: there was one.
+        """
+        lock = await self.repository.lookups.lock(key)
+        if lock.seen:
+            text = "This was stored before the server was interrupted; the answer of that time is lost"
+            raise DoneBefore(text, issues=[Issue("information", DoneBefore.code, text)])
+        self.locks[key] = lock
 
     async def commit(self) -> None:
         """Raises storage.commit.Conflict when what was read has changed; nothing is written then."""
