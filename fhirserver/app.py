@@ -2,18 +2,26 @@
 
 import contextlib
 import ctypes
+import os
 import signal
+import socket
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
 
 from fhirserver import logs, search, settings
+from fhirserver.bulk.export import Export
+from fhirserver.bulk.importing import Import
+from fhirserver.bulk.reindex import Reindex
 from fhirserver.feeds.mllp import Listener
 from fhirserver.feeds.receive import Receiver
 from fhirserver.http import app as http_app
 from fhirserver.http.forwarded import BASE_PATH
+from fhirserver.interactions import deferred
+from fhirserver.jobs import Kind, Runner
 from fhirserver.model import definitions, json
 from fhirserver.model.definitions import Definitions
 from fhirserver.outbound import Outbound
@@ -23,6 +31,7 @@ from fhirserver.settings import Settings
 from fhirserver.storage.blobs import Blobs
 from fhirserver.storage.database import Database
 from fhirserver.storage.inbox import Inbox
+from fhirserver.storage.jobs import Jobs
 from fhirserver.storage.repository import Repository
 from fhirserver.storage.secrets import shared_secret
 from fhirserver.subscriptions import Subscriptions
@@ -90,6 +99,8 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
             secret,
             subscriptions,
         )
+        if listen:
+            await stack.enter_async_context(_jobs(server))
         inbox = Inbox(database, blobs)
         receiver = Receiver(server, inbox, settings)
         await receiver.start()
@@ -118,6 +129,29 @@ async def _subscriptions(
     finally:
         await subscriptions.stop()
         await outbound.close()
+
+
+@contextlib.asynccontextmanager
+async def _jobs(server: Server) -> AsyncIterator[None]:
+    """The jobs that this process takes part in, for as long as the server is open."""
+    exporting = Export(server, server.settings.files_dir)
+    importing = Import(server, server.sources, server.settings.files_dir)
+    reindexing = Reindex(server)
+    later = deferred.Deferred(server)
+    kinds = {
+        "export": Kind(exporting.run, exporting.forget),
+        "import": Kind(importing.run, importing.forget),
+        "reindex": Kind(reindexing.run, reindexing.forget),
+        deferred.KIND: Kind(later.run, later.forget),
+    }
+    process = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    server.jobs = Runner(Jobs(server.repository.database, process), kinds, server.settings.job_keep)
+    await server.jobs.start()
+    try:
+        yield
+    finally:
+        await server.jobs.stop()
+        await server.sources.close()
 
 
 def create() -> Starlette:

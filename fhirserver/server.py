@@ -10,6 +10,7 @@ import structlog
 from cryptography.fernet import Fernet, InvalidToken
 
 from fhirserver import interactions, search
+from fhirserver.bulk.sources import Sources
 from fhirserver.errors import (
     BadRequest,
     FHIRError,
@@ -19,12 +20,14 @@ from fhirserver.errors import (
     TypeNotServed,
     VersionConflict,
 )
+from fhirserver.interactions import deferred
 from fhirserver.interactions.unit import Unit
+from fhirserver.jobs import Runner
 from fhirserver.model import outcome, xml
 from fhirserver.model.definitions import Definitions
 from fhirserver.model.json import Resource
 from fhirserver.model.media_types import NDJSON
-from fhirserver.operations import OPERATIONS, registry
+from fhirserver.operations import OPERATIONS, job_status, registry
 from fhirserver.request import Request, Result
 from fhirserver.search.query import Query
 from fhirserver.settings import Settings
@@ -37,6 +40,8 @@ from fhirserver.validation import Validator
 ATTEMPTS = 12
 CONTENT = ("create", "update")
 """The interactions that take a Binary's content as a stream."""
+ROUTES = interactions.ROUTES | job_status.ROUTES
+SHAPES = frozenset(shape for _, shape in ROUTES)
 
 log = structlog.get_logger()
 
@@ -64,6 +69,8 @@ class Server:
         self.blobs = blobs
         self.base_url = base_url
         self.subscriptions = subscriptions
+        self.jobs: Runner | None = None
+        self.sources = Sources(settings.import_sources, settings.max_body)
         self.types = frozenset(settings.resource_types)
         self._box = Fernet(secret)
 
@@ -76,8 +83,10 @@ class Server:
         interaction = self.route(request)
         if not request.base_url:
             request.base_url = self.base_url
-        if request.format == NDJSON and request.interaction not in interactions.STREAMED:
+        if request.format == NDJSON and request.interaction not in (*interactions.STREAMED, job_status.FILE):
             raise NotAcceptable("application/fhir+ndjson is made of searches only")
+        if self.jobs and request.interaction in deferred.DEFERRED and request.prefers(deferred.PREFERENCE):
+            return await deferred.defer(request, self.jobs, self)
         if request.content is not None and request.interaction in CONTENT:
             request.blob = await self.blobs.put_stream(request.content)
         return await interaction(request, self)
@@ -106,7 +115,7 @@ class Server:
             return self._operation(segments, request)
         shape = interactions.shape_of(segments)
         method = "GET" if request.method == "HEAD" else request.method
-        if shape not in interactions.SHAPES:
+        if shape not in SHAPES:
             if segments and "{type}" in shape:
                 self.check_type(segments[0])
             raise NotFound(f"There is nothing at /{request.path.strip('/')[:200]}")
@@ -122,14 +131,14 @@ class Server:
                 if segment != "*":
                     self.check_type(segment)
                 request.member = segment
-        found = interactions.ROUTES.get((method, shape))
+        found = ROUTES.get((method, shape))
         if found is not None:
             request.interaction, interaction = found
             return interaction
         if method == "OPTIONS":
             request.interaction = "options"
             return interactions.options
-        allowed = ", ".join(interactions.methods(shape))
+        allowed = ", ".join(interactions.methods(shape, ROUTES))
         raise MethodNotAllowed(
             f"{request.method} is not possible here; possible are {allowed}", headers={"Allow": allowed}
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "FHIRSERVER_"
@@ -125,6 +125,17 @@ class Settings(BaseSettings):
     authorities: dict[str, str] = Field(
         default_factory=dict, description="JSON object: HL7v2 assigning authority -> system URI"
     )
+    export_dir: Path | None = Field(
+        None, description="directory of the files of $export and $import; default DATA_DIR/export"
+    )
+    import_sources: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="URL prefixes $import reads from, comma separated, such as file:///srv/import; "
+        "empty: no files, any public http(s) address",
+    )
+    job_keep: float = Field(
+        86400, gt=0, description="seconds a finished job ($export, $import, $reindex) is kept"
+    )
     subscription_endpoints: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="URL prefixes that notifications may go to, comma separated; empty: any public address",
@@ -138,7 +149,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
 
     @field_validator(
-        "resource_types", "trusted_proxies", "cors_origins", "subscription_endpoints", mode="before"
+        "resource_types",
+        "trusted_proxies",
+        "cors_origins",
+        "subscription_endpoints",
+        "import_sources",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -175,10 +191,17 @@ class Settings(BaseSettings):
                 raise ValueError(f"{text!r} is not an origin such as https://app.example.org, or *")
         return value
 
-    @field_validator("subscription_endpoints")
+    @property
+    def files_dir(self) -> Path:
+        """Where jobs keep their files, a folder each."""
+        return self.export_dir or self.data_dir / "export"
+
+    @field_validator("subscription_endpoints", "import_sources")
     @classmethod
-    def _prefixes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _prefixes(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for text in value:
+            if info.field_name == "import_sources" and re.fullmatch(r"file:///[^?#]+", text):
+                continue
             if not re.fullmatch(r"https?://[^/?#@]+(/[^?#]*)?", text):
                 raise ValueError(
                     f"{text!r} is not an http(s) URL prefix such as https://app.example.org/hooks"

@@ -3,6 +3,8 @@
 https://hl7.org/fhir/R4/operations.html. A row here is all that routing, ``Allow`` and ``/metadata`` need.
 """
 
+from fhirserver.operations.bulk_export import bulk_export
+from fhirserver.operations.bulk_import import bulk_import
 from fhirserver.operations.docref import docref
 from fhirserver.operations.document import document
 from fhirserver.operations.everything import everything
@@ -10,10 +12,15 @@ from fhirserver.operations.match import match
 from fhirserver.operations.meta import meta_add, meta_delete, meta_of_resource, meta_of_types
 from fhirserver.operations.purge import purge
 from fhirserver.operations.registry import Operation
+from fhirserver.operations.reindex import reindex
+from fhirserver.operations.subscription_events import subscription_events
+from fhirserver.operations.subscription_status import subscription_status
 from fhirserver.operations.validate import validate
 
 US_CORE = "http://hl7.org/fhir/us/core/OperationDefinition/"
 HL7 = "http://hl7.org/fhir/OperationDefinition/"
+BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-"
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("validate", HL7 + "Resource-validate", {"type": validate, "instance": validate}),
@@ -36,4 +43,16 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "document", HL7 + "Composition-document", {"type": document, "instance": document}, ("Composition",)
     ),
+    Operation("export", BULK + "export", {"system": bulk_export}),
+    Operation("export", BULK + "patient-export", {"type": bulk_export}, ("Patient",)),
+    Operation("export", BULK + "group-export", {"instance": bulk_export}, ("Group",)),
+    Operation("import", "", {"system": bulk_import}, changes=True),
+    Operation("reindex", "", {"system": reindex, "type": reindex}, changes=True),
+    Operation(
+        "status",
+        BACKPORT + "status",
+        {"type": subscription_status, "instance": subscription_status},
+        ("Subscription",),
+    ),
+    Operation("events", BACKPORT + "events", {"instance": subscription_events}, ("Subscription",)),
 )

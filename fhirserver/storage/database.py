@@ -2,8 +2,8 @@
 
 One database holds: a collection per resource type (the current versions, with their index), ``history`` (the
 versions before), ``locks`` (conditional writes), ``inbox`` (what feeds received), ``events`` and
-``deliveries`` (what subscribers are told), ``jobs``, ``blobs`` (GridFS), and ``counters``, ``secrets``, ``leases`` and
-``watchers`` of a few documents.
+``deliveries`` (what subscribers are told), ``jobs``, ``blobs`` (GridFS), and ``counters``, ``secrets``,
+``leases`` and ``watchers`` of a few documents.
 """
 
 from collections.abc import Iterable, Sequence

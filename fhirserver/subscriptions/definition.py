@@ -10,20 +10,8 @@ from fhirserver import search
 from fhirserver.errors import FHIRError, Unprocessable
 from fhirserver.model.json import Resource
 from fhirserver.outbound import Outbound, Refused
-from fhirserver.search.query import (
-    And,
-    Condition,
-    Everything,
-    Ids,
-    Interval,
-    KeyRange,
-    Keys,
-    Not,
-    Nothing,
-    Or,
-    Range,
-    Updated,
-)
+from fhirserver.search.match import decidable
+from fhirserver.search.query import And, Condition
 from fhirserver.subscriptions import topics
 
 LIVE = ("requested", "active", "error")
@@ -36,7 +24,6 @@ SECONDS = 30
 MAX_SECONDS = 120
 MAX_EVENTS = 100
 
-_EVALUABLE = (Everything, Nothing, Ids, Keys, KeyRange, Range, Interval, Updated)
 _criteria = re.compile(r"([A-Z][A-Za-z]+)(?:\?(.*))?", re.ASCII | re.DOTALL).fullmatch
 _header = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)").fullmatch
 _OWN_HEADERS = ("host", "content-length", "content-type", "transfer-encoding", "connection", "upgrade")
@@ -142,20 +129,9 @@ def _condition(type: str, text: str, topic: str, indexer: search.Indexer) -> Con
         raise _refused(
             "The criteria are not percent-encoded UTF-8 or have too many parts", "criteria"
         ) from None
-    if not _evaluable(condition):
+    if not decidable(condition):
         raise _refused("The criteria follow references; only the resource itself can be watched", "criteria")
     return condition
-
-
-def _evaluable(condition: Condition) -> bool:
-    """Whether one resource says by itself if it meets the condition."""
-    match condition:
-        case And(parts) | Or(parts):
-            return all(map(_evaluable, parts))
-        case Not(inner):
-            return _evaluable(inner)
-        case _:
-            return isinstance(condition, _EVALUABLE)
 
 
 def _content(channel: Resource, topic: str) -> str:

@@ -363,6 +363,32 @@ def test_after_the_time_to_retry_the_resource_says_error_and_can_be_asked_for_ag
     endpoint.wait(tried + 2)
 
 
+def test_status_and_events_can_be_asked_for(
+    api: httpx2.Client, endpoint: Endpoint, validator: Validator
+) -> None:
+    family = new()
+    id = subscribe(api, topic(endpoint.url, "full-resource", f"Patient?family={family}"))
+    patients = [put(api, new(), name=[{"family": family}]) for _ in range(3)]
+    endpoint.wait(4)
+    for url in (f"/Subscription/{id}/$status", f"/Subscription/$status?id={id}&status=active"):
+        answer = api.get(url).json()
+        assert (answer["type"], answer["total"]) == ("searchset", 1)
+        assert validator.validate(answer) == []
+        status = {p["name"]: p for p in answer["entry"][0]["resource"]["parameter"]}
+        assert status["type"]["valueCode"] == "query-status"
+        assert status["events-since-subscription-start"]["valueString"] == "3"
+    replayed = api.get(f"/Subscription/{id}/$events?eventsSinceNumber=2&eventsUntilNumber=3").json()
+    assert (replayed["type"], len(replayed["entry"])) == ("history", 3)
+    assert validator.validate(replayed) == []
+    assert [e["resource"] for e in replayed["entry"][1:]] == patients[1:]
+    less = api.get(f"/Subscription/{id}/$events?content=id-only").json()
+    assert [len(less["entry"]), family in json.dumps(less)] == [4, False]
+    assert api.get(f"/Subscription/{new()}/$status").status_code == 404
+    assert api.get(f"/Subscription/{id}/$events?content=all").status_code == 400
+    assert api.get(f"/Subscription/{id}/$events?since=1").status_code == 400
+    assert api.get("/Patient/x/$events").status_code == 404
+
+
 def test_off_and_deleted_subscriptions_are_silent(api: httpx2.Client, endpoint: Endpoint) -> None:
     family = new()
     criteria = f"Patient?family={family}"
