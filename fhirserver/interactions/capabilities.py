@@ -10,6 +10,7 @@ from fhirserver.interactions import parts
 from fhirserver.interactions.conditions import not_modified
 from fhirserver.model import json
 from fhirserver.request import GENERAL, Request, Result
+from fhirserver.subscriptions import topics
 
 if TYPE_CHECKING:
     from fhirserver.operations.registry import Level
@@ -67,6 +68,19 @@ def _encoded(server: "Server", base_url: str, mode: str) -> tuple[bytes, str]:
     return body, f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
 
 
+def _websocket(base_url: str) -> str:
+    """Beside the base: ``ws://host/websocket`` for ``http://host/fhir``."""
+    return f"ws{base_url.removeprefix('http').rpartition('/')[0]}/websocket"
+
+
+def _topics(type: str, server: "Server") -> dict[str, Any]:
+    """What can be subscribed to: https://hl7.org/fhir/uv/subscriptions-backport/conformance.html"""
+    if type != "Subscription" or not server.subscriptions:
+        return {}
+    known = [url for url, about in topics.TOPICS.items() if about in server.types]
+    return {"extension": [{"url": topics.ADVERTISED, "valueCanonical": url} for url in known]}
+
+
 def _head(type: str, base_url: str) -> dict[str, Any]:
     return {
         "resourceType": type,
@@ -97,6 +111,8 @@ def _statement(server: "Server", base_url: str, mode: str) -> dict[str, Any]:
         **_operations("", server),
         "compartment": [COMPARTMENT + type.lower() for type in compartments],
     }
+    if server.subscriptions:
+        rest["extension"] = [{"url": topics.WEBSOCKET, "valueUri": _websocket(base_url)}]
     return {
         **_head("CapabilityStatement", base_url),
         "fhirVersion": "4.0.1",
@@ -117,6 +133,7 @@ def _resource(type: str, server: "Server") -> dict[str, Any]:
         codes -= {"patch"}  # binary.html#patch: not specified
     parameters = server.indexer.parameters(type)
     return {
+        **_topics(type, server),
         "type": type,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
         "interaction": [{"code": code} for code in sorted(codes)],

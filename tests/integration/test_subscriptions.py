@@ -299,6 +299,7 @@ def test_several_events_in_one_notification_and_a_heartbeat(api: httpx2.Client, 
         ({"criteria": "Patient?nmae=x"}, "nmae"),
         ({"criteria": "Patient?birthdate=soon"}, "soon"),
         ({"criteria": "Nonsense?x=y"}, "Nonsense"),
+        ({"criteria": "Observation?patient.name=x"}, "follow references"),
         ({"criteria": "Subscription?status=active"}, "Subscription"),
         ({"criteria": "urn:fhirserver:topic:Unknown"}, "urn:fhirserver:topic:Patient"),
         ({"channel": {"type": "email", "endpoint": "mailto:x@example.org"}}, "rest-hook"),
@@ -387,6 +388,16 @@ def test_status_and_events_can_be_asked_for(
     assert api.get(f"/Subscription/{id}/$events?content=all").status_code == 400
     assert api.get(f"/Subscription/{id}/$events?since=1").status_code == 400
     assert api.get("/Patient/x/$events").status_code == 404
+
+
+def test_metadata_tells_topics_and_the_websocket(subscribing: Live, api: httpx2.Client) -> None:
+    [rest] = api.get("/metadata").json()["rest"]
+    [socket_url] = [e["valueUri"] for e in rest["extension"]]
+    assert socket_url == f"ws://127.0.0.1:{subscribing.settings.http_port}/websocket"
+    [found] = [r for r in rest["resource"] if r["type"] == "Subscription"]
+    topics = [e["valueCanonical"] for e in found["extension"]]
+    assert "urn:fhirserver:topic:Immunization" in topics
+    assert len(topics) == 5
 
 
 def test_off_and_deleted_subscriptions_are_silent(api: httpx2.Client, endpoint: Endpoint) -> None:
