@@ -6,7 +6,8 @@ query = search.compile("Patient", [("family", "durand")], indexer=indexer)
 """
 
 from fhirserver.search.indexer import Indexer
+from fhirserver.search.narrowing import narrow
 from fhirserver.search.parse import compile
 from fhirserver.search.query import Index, Query
 
-__all__ = ["Index", "Indexer", "Query", "compile"]
+__all__ = ["Index", "Indexer", "Query", "compile", "narrow"]

@@ -9,6 +9,7 @@ from fhirserver.errors import TypeNotServed, Unprocessable
 from fhirserver.model.definitions import Definitions, SearchParameter
 from fhirserver.model.json import Resource
 from fhirserver.model.temporal import NotTemporal
+from fhirserver.search import narrowing
 from fhirserver.search.expressions import Path
 from fhirserver.search.parameters import Parameter, Site, compile_parameters
 from fhirserver.search.query import Index
@@ -109,8 +110,9 @@ class Indexer:
                 if source.code in index.sort:
                     sorting.note_both(index, parameter.code, *index.sort[source.code])
         index.keys = list(dict.fromkeys(index.keys))
-        index.sorted = string.without_repetition(index.sorted)
         index.intervals = list(dict.fromkeys(index.intervals))
+        narrowing.entries(index)
+        index.sorted = string.without_repetition(index.sorted)
         return index
 
     def _compile(self, type: str) -> TypeParameters:

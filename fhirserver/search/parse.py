@@ -15,7 +15,8 @@ from fhirserver.errors import BadRequest, TooCostly, UnknownParameter
 from fhirserver.search.criteria import Criteria, Ignorable, near
 from fhirserver.search.includes import compile_include
 from fhirserver.search.indexer import Indexer, TypeParameters
-from fhirserver.search.query import And, Condition, Everything, Include, Query, Sort
+from fhirserver.search.narrowing import narrow
+from fhirserver.search.query import Condition, Include, Query, Sort
 from fhirserver.search.values import shown
 
 MAX_LENGTH = 65_536
@@ -107,17 +108,10 @@ class _Asked:
         return bool(value)
 
     def query(self) -> Query:
-        match self.conditions:
-            case []:
-                condition: Condition = Everything()
-            case [only]:
-                condition = only
-            case several:
-                condition = And(tuple(several))
         count = self.default_count if self.count is None else self.count
         return Query(
             self.type,
-            condition,
+            narrow(self.conditions),
             self.sort,
             min(count, self.max_count),
             self.total,

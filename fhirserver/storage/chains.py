@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from fhirserver.errors import TooCostly
 from fhirserver.search import query as q
-from fhirserver.storage.database import Database
+from fhirserver.storage.database import Database, run
 from fhirserver.storage.documents import Document
 from fhirserver.storage.drivers import choose
 from fhirserver.storage.filters import exactly
@@ -99,13 +99,11 @@ async def _referred(
 
 async def _read(database: Database, type: str, condition: q.Condition, fields: Document) -> list[Document]:
     condition = await resolve(database, type, condition)
-    stages: list[Document] = [
-        {"$match": choose(condition).filter or {"seq": {"$gt": 0}}},
-        {"$match": exactly(condition)},
-        {"$limit": MOST + 1},
-        {"$project": fields},
-    ]
-    rows = [row async for row in await database.collection(type).aggregate(stages)]
+    collection = database.collection(type)
+    driver = choose(condition)
+    rest: list[Document] = [{"$match": exactly(condition)}, {"$limit": MOST + 1}, {"$project": fields}]
+    found = await asyncio.gather(*(run(collection, [{"$match": f}, *rest]) for f in driver.filters))
+    rows = list({row["_id"]: row for part in found for row in part}.values())
     if len(rows) > MOST:
         raise TooCostly(
             f"A step of the chain matches more than {MOST} resources of type {type}; add criteria that "

@@ -59,17 +59,29 @@ SPARSE_INDEXES = UNIQUE_INDEXES | {(name, "blob") for name in ("history", "Binar
 LOCK_SECONDS = 24 * 3600
 
 
+async def run(collection: Collection, stages: list[Document]) -> list[Document]:
+    """What a pipeline finds."""
+    return [document async for document in await collection.aggregate(stages)]
+
+
 class DatabaseError(Exception):
     """The database cannot be used; the text says why, for an operator."""
 
 
 @dataclass
 class Database:
-    """An open database. ``embedded`` says that it is the embedded engine."""
+    """An open database. ``embedded`` says that it is the embedded engine.
+
+    A search may take ``search_seconds``, and look at ``search_documents`` where no index serves it; ``sizes``
+    keeps how many documents collections have, and until when that is used.
+    """
 
     uri: str
     name: str
     embedded: bool = False
+    search_seconds: float = 20.0
+    search_documents: int = 50_000
+    sizes: dict[str, tuple[int, float]] = field(default_factory=dict, repr=False)
     _client: AsyncMongoClient[Document] = field(init=False, repr=False)
     _database: AsyncDatabase[Document] = field(init=False, repr=False)
 

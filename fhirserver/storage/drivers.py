@@ -1,29 +1,21 @@
-"""Chooses what a search starts from: ONE indexable filter that every match satisfies, the most selective."""
+"""Chooses what a search starts from: filters with an index each, of which every match satisfies one.
 
-from collections.abc import Iterable
+The most selective part of an And; for an Or those of all its parts.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhirserver.search import query as q
 from fhirserver.storage.documents import Document
 
-NARROW = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """One indexable filter that every match satisfies. A lower rank is more selective."""
-
-    filter: Document
-    rank: int
-
-    @property
-    def selective(self) -> bool:
-        return self.rank < BROAD
-
-
+MOST = 16
+"""So many filters are read side by side; an Or of more has no driver."""
 BROAD = 50
+"""From this rank on a driver may match much of a collection."""
+ALL = 100
 _REFERRED_BY_MANY = frozenset(
-    {
+    (
         "Organization",
         "Practitioner",
         "PractitionerRole",
@@ -31,25 +23,50 @@ _REFERRED_BY_MANY = frozenset(
         "HealthcareService",
         "Device",
         "Endpoint",
-    }
+    )
 )
-EVERYTHING = Driver({}, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Filters, each one indexable; a lower rank is more selective."""
+
+    filters: tuple[Document, ...]
+    rank: int
+
+    @property
+    def selective(self) -> bool:
+        return self.rank < BROAD
+
+    @property
+    def everything(self) -> bool:
+        """Whether it leaves nothing out."""
+        return self.rank == ALL
+
+    def keys(self) -> list[str]:
+        """The keys it finds by equality; none when something else is among its filters."""
+        found = [_equal_keys(filter) for filter in self.filters]
+        return [key for keys in found for key in keys] if all(found) else []
+
+
+# A deletion has no seq.
+EVERYTHING = Driver(({"seq": {"$gt": 0}},), ALL)
 
 
 def choose(condition: q.Condition) -> Driver:
+    """The driver of a condition without chains."""
     match condition:
         case q.Ids(ids):
-            return Driver({"_id": {"$in": list(ids)}}, 0)
+            return Driver(({"_id": {"$in": list(ids)}},), 0)
         case q.Keys(keys):
-            wanted = keys[0] if len(keys) == 1 else {"$in": list(keys)}
-            return Driver({"keys": wanted}, min(99, _breadth(keys)))
+            return Driver((_keys(keys),), max(map(_breadth, keys), default=0))
         case q.Range(low, high):
-            return Driver({"sorted": {"$gte": low, "$lt": high}}, _spread(low, high))
+            return Driver(({"sorted": {"$gte": low, "$lt": high}},), _spread(low, high))
         case q.KeyRange(low, high):
-            return Driver({"keys": {"$gte": low, "$lt": high}}, 80)
+            return Driver(({"keys": {"$gte": low, "$lt": high}},), 80)
         case q.Updated(low, high):
             bounds = {op: v for op, v in (("$gte", low), ("$lt", high)) if v is not None}
-            return Driver({"updated": bounds}, 40) if bounds else EVERYTHING
+            return Driver(({"updated": bounds},), 40 if low is not None else 75) if bounds else EVERYTHING
         case q.And(parts):
             return min((choose(part) for part in parts), key=lambda d: d.rank, default=EVERYTHING)
         case q.Or(parts):
@@ -58,46 +75,49 @@ def choose(condition: q.Condition) -> Driver:
             return EVERYTHING
 
 
-def _breadth(keys: Iterable[str]) -> int:
-    """How much of a collection keys may match, by what they name.
+def _keys(keys: Sequence[str]) -> Document:
+    return {"keys": keys[0] if len(keys) == 1 else {"$in": list(keys)}}
 
-    An identifier is one resource, a reference to a patient or a document a few; a code, a status, a presence
-    key, or who did it may be half of everything.
+
+def _breadth(key: str) -> int:
+    """How much of a collection a key may match, by what it names.
+
+    An identifier is one resource, a code of a patient's record and a reference to a patient or a document a
+    few; a code, a status, a presence key, or who did it may be half of everything.
     """
-    worst = 0
-    for key in keys:
-        parameter, _, value = key.partition("|")
-        type, slash, _ = value.partition("/")
-        if parameter == "identifier" and value:
-            rank = 5
-        elif slash and type.isalpha() and type not in _REFERRED_BY_MANY:
-            rank = 10
-        else:
-            rank = 60
-        worst = max(worst, rank)
-    return worst
+    parameter, _, value = key.partition("|")
+    type, slash, _ = value.partition("/")
+    if parameter.startswith("@"):
+        return 3
+    if parameter == "identifier" and value:
+        return 5
+    return 10 if slash and type.isalpha() and type not in _REFERRED_BY_MANY else 60
 
 
 def _spread(low: str, high: str) -> int:
     """How much of a collection a range may match: bounds that begin alike enclose little."""
     start = low.find("|") + 1
-    return 30 if low[: start + NARROW] == high[: start + NARROW] else 70
+    if low.startswith("@"):
+        return 4
+    if low[:start].endswith(":wide|"):
+        return 20
+    # Three letters of a name, but a year and a month.
+    alike = 7 if low[start + 4 : start + 5] == "-" else 3
+    return 30 if low[: start + alike] == high[: start + alike] else 70
 
 
 def _union(drivers: list[Driver]) -> Driver:
-    """All alternatives by equality on one field: one $in. Anything else has no single index."""
-    sets = [_equal_keys(driver) for driver in drivers]
-    if sets and all(sets):
-        keys = [key for found in sets for key in found]
-        return Driver({"keys": {"$in": keys}}, max(d.rank for d in drivers))
-    if drivers and all(set(d.filter) == {"_id"} for d in drivers):
-        return Driver({"_id": {"$in": [i for d in drivers for i in d.filter["_id"]["$in"]]}}, 0)
-    return EVERYTHING
+    filters = [filter for driver in drivers for filter in driver.filters]
+    rank = max((driver.rank for driver in drivers), default=0)
+    ids = [id for f in filters for id in f.get("_id", {}).get("$in", ())]
+    keys = [key for filter in filters for key in _equal_keys(filter)]
+    others = [f for f in filters if "_id" not in f and not _equal_keys(f)]
+    merged = [*([{"_id": {"$in": ids}}] if ids else []), *([_keys(keys)] if keys else []), *others]
+    return EVERYTHING if rank == ALL or len(merged) > MOST else Driver(tuple(merged), rank)
 
 
-def _equal_keys(driver: Driver) -> list[str]:
-    """The keys that a driver finds by equality; none when it is a range or about another field."""
-    match driver.filter:
+def _equal_keys(filter: Document) -> list[str]:
+    match filter:
         case {"keys": str(key)}:
             return [key]
         case {"keys": {"$in": list(keys)}}:

@@ -1,22 +1,28 @@
 """Runs a search: the algebra of ``search.query`` as a portable pipeline.
 
-Both engines plan well for ``[{$match: ONE indexable driver}, {$match: everything else}, {$sort}, {$limit}]``:
+Both engines plan well for ``[{$match: ONE indexable filter}, {$match: everything else}, {$sort}, {$limit}]``:
 MongoDB merges the two matches, the embedded engine uses an index for the first. The driver is the most
-selective part; where even that may match much of the collection, results are taken newest first in windows of
-``seq``, so that the cost follows the size of the page.
+selective part, one filter or, for an Or, several that run side by side; where even that may match much of the
+collection, results are taken newest first in windows of ``seq``, so that the cost follows the page.
 """
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from fhirserver.search import query as q
 from fhirserver.storage.chains import resolve
-from fhirserver.storage.database import Collection, Database
+from fhirserver.storage.database import Collection, Database, run
 from fhirserver.storage.documents import FIELDS, Document, Stored, from_document
 from fhirserver.storage.drivers import Driver, choose
 from fhirserver.storage.filters import exactly
+from fhirserver.storage.limits import affordable, limited
 
 WINDOW = 4096
+KEYS = 8
+"""A search of so many common keys is read key by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,100 +54,110 @@ async def rows(
     """At most ``limit`` matches after a position, in order, each with its own position.
 
     Raises:
-        TooCostly: a step of a chain matches too much.
+        TooCostly: a step of a chain matches too much, all would have to be sorted, or it takes too long.
     """
-    condition = await resolve(database, query.type, query.condition)
-    if isinstance(condition, q.Nothing):
-        return []
-    collection = database.collection(query.type)
-    driver = choose(condition)
-    rest: list[Document] = [{"$match": exactly(condition)}]
-    if query.sort:
-        documents = await _sorted(collection, driver, rest, query.sort, after, limit)
-        positions = [Position(tuple(d["k"]), d["_id"]) for d in documents]
-    else:
-        if driver.selective:
-            documents = await _newest(collection, driver, rest, after, limit)
+    with limited(database):
+        condition = await resolve(database, query.type, query.condition)
+        if isinstance(condition, q.Nothing):
+            return []
+        driver = choose(condition)
+        rest: list[Document] = [{"$match": exactly(condition)}]
+        if query.sort:
+            await affordable(database, query.type, driver)
+            documents = await _sorted(database, query, driver, rest, after, limit)
+            positions = [Position(tuple(d["k"]), d["_id"]) for d in documents]
         else:
-            documents = await _windows(database, collection, driver, rest, after, limit)
-        positions = [Position((), int(d["seq"])) for d in documents]
+            if driver.selective:
+                collection = database.collection(query.type)
+                documents = await _newest(collection, driver.filters, rest, _past_seq(after), limit)
+            else:
+                documents = await _windows(database, query.type, driver, rest, after, limit)
+            positions = [Position((), int(d["seq"])) for d in documents]
     found = [from_document(query.type, d["_id"], d) for d in documents]
     return list(zip(found, positions, strict=True))
 
 
 async def count(database: Database, query: q.Query) -> int:
     """How many resources match; costs as much as there are. Raises TooCostly, see ``rows``."""
-    condition = await resolve(database, query.type, query.condition)
-    if isinstance(condition, q.Nothing):
-        return 0
-    stages: list[Document] = [
-        {"$match": choose(condition).filter or {"seq": {"$gt": 0}}},
-        {"$match": exactly(condition)},
-        {"$count": "n"},
-    ]
-    async for row in await database.collection(query.type).aggregate(stages):
-        return int(row["n"])
-    return 0
+    with limited(database):
+        condition = await resolve(database, query.type, query.condition)
+        if isinstance(condition, q.Nothing):
+            return 0
+        driver = choose(condition)
+        if not isinstance(condition, q.Everything):
+            await affordable(database, query.type, driver)
+        collection = database.collection(query.type)
+        exact: Document = {"$match": exactly(condition)}
+        if len(driver.filters) == 1:
+            found = await run(collection, [{"$match": driver.filters[0]}, exact, {"$count": "n"}])
+            return int(found[0]["n"]) if found else 0
+        # What satisfies two of the filters is counted once.
+        parts = await asyncio.gather(
+            *(run(collection, [{"$match": f}, exact, {"$project": {"_id": 1}}]) for f in driver.filters)
+        )
+        return len({row["_id"] for part in parts for row in part})
 
 
 # --- the three ways to run
 
 
 async def _newest(
-    collection: Collection, driver: Driver, rest: list[Document], after: Position | None, limit: int
+    collection: Collection,
+    filters: Iterable[Document],
+    rest: list[Document],
+    between: list[Document],
+    limit: int,
 ) -> list[Document]:
-    stages: list[Document] = [
-        {"$match": driver.filter},
-        *rest,
-        *_before(after),
-        {"$sort": {"seq": -1}},
-        {"$limit": limit},
-    ]
-    return await _run(collection, [*stages, {"$project": {**FIELDS, "seq": 1}}])
+    """The newest of what satisfies one of the filters, each of which has an index."""
+    last: list[Document] = [{"$sort": {"seq": -1}}, {"$limit": limit}, {"$project": {**FIELDS, "seq": 1}}]
+    parts = await asyncio.gather(*(run(collection, [{"$match": f}, *rest, *between, *last]) for f in filters))
+    found = {document["_id"]: document for part in parts for document in part}
+    return sorted(found.values(), key=lambda document: document["seq"], reverse=True)[:limit]
 
 
 async def _windows(
     database: Database,
-    collection: Collection,
+    type: str,
     driver: Driver,
     rest: list[Document],
     after: Position | None,
     limit: int,
 ) -> list[Document]:
+    """Newest first, in windows of ``seq`` that grow, until there is enough.
+
+    A few keys and a range of ``seq`` are one index. Any other driver would leave the range without: then the
+    newest are read as they are, and what is older by the driver.
+    """
+    collection = database.collection(type)
     counter = await database.collection("counters").find_one({"_id": "seq"})
     high = int(after.tie) if after else (int(counter["n"]) if counter else 0) + 1
-    # Equality on one key and a range of seq are one index; any other driver would leave the range without.
-    equality = driver.filter if isinstance(driver.filter.get("keys"), str) else {}
-    window = max(WINDOW // 16, 2 * limit)
+    keys = driver.keys()
+    indexed: list[Document] = [{"keys": key} for key in keys] if len(keys) <= KEYS else []
+    window, read = max(WINDOW // 16, 2 * limit), 0
     found: list[Document] = []
     while high > 1 and len(found) < limit:
+        if read > WINDOW and not indexed and not driver.everything:
+            below: list[Document] = [{"$match": {"seq": {"$lt": high}}}]
+            return found + await _newest(collection, driver.filters, rest, below, limit - len(found))
         low = max(1, high - window)
-        between = {"seq": {"$gte": low, "$lt": high}}
-        found += await _run(
-            collection,
-            [
-                {"$match": {**equality, **between}},
-                *rest,
-                {"$sort": {"seq": -1}},
-                {"$limit": limit - len(found)},
-                {"$project": {**FIELDS, "seq": 1}},
-            ],
-        )
-        high, window = low, window * 4
+        filters = [{**key, "seq": {"$gte": low, "$lt": high}} for key in indexed or [{}]]
+        found += await _newest(collection, filters, rest, [], limit - len(found))
+        high, window, read = low, window * 4, read + window
     return found
 
 
 async def _sorted(
-    collection: Collection,
+    database: Database,
+    query: q.Query,
     driver: Driver,
     rest: list[Document],
-    sort: tuple[q.Sort, ...],
     after: Position | None,
     limit: int,
 ) -> list[Document]:
     """Explicit ``_sort``: resources without a value come last, whatever the direction; ties by id."""
+    sort = query.sort
     keys = [_sort_field(s) for s in sort]
-    stages: list[Document] = [{"$match": driver.filter or {"seq": {"$gt": 0}}}, *rest]
+    stages = [*rest]
     stages.append({"$set": {f"k{i}": {"$ifNull": [key, None]} for i, key in enumerate(keys)}})
     stages.append({"$set": {f"m{i}": {"$eq": [f"$k{i}", None]} for i in range(len(keys))}})
     if after:
@@ -151,10 +167,21 @@ async def _sorted(
         order |= {f"m{i}": 1, f"k{i}": -1 if s.descending else 1}
     stages += [{"$sort": {**order, "_id": 1}}, {"$limit": limit}]
     stages.append({"$project": {**FIELDS, **{f"k{i}": 1 for i in range(len(keys))}}})
-    documents = await _run(collection, stages)
-    for document in documents:
+    collection = database.collection(query.type)
+    parts = await asyncio.gather(*(run(collection, [{"$match": f}, *stages]) for f in driver.filters))
+    found = list({document["_id"]: document for part in parts for document in part}.values())
+    for document in found:
         values = [document[f"k{i}"] for i in range(len(keys))]
         document["k"] = [int(v) if isinstance(v, int) else v for v in values]
+    return _merged(found, sort)[:limit] if len(parts) > 1 else found
+
+
+def _merged(documents: list[Document], sort: tuple[q.Sort, ...]) -> list[Document]:
+    documents.sort(key=lambda document: str(document["_id"]))
+    for i in reversed(range(len(sort))):
+        valued = [d for d in documents if d["k"][i] is not None]
+        missing = [d for d in documents if d["k"][i] is None]
+        documents = sorted(valued, key=itemgetter(f"k{i}"), reverse=sort[i].descending) + missing
     return documents
 
 
@@ -180,9 +207,5 @@ def _past(sort: tuple[q.Sort, ...], after: Position) -> Document:
     return {"$or": alternatives}
 
 
-def _before(after: Position | None) -> list[Document]:
+def _past_seq(after: Position | None) -> list[Document]:
     return [{"$match": {"seq": {"$lt": after.tie}}}] if after else []
-
-
-async def _run(collection: Collection, stages: list[Document]) -> list[Document]:
-    return [document async for document in await collection.aggregate(stages)]
