@@ -8,6 +8,7 @@ import fhirserver
 from fhirserver.errors import BadRequest
 from fhirserver.interactions import parts
 from fhirserver.interactions.conditions import not_modified
+from fhirserver.interactions.patch import MEDIA_TYPES as PATCH_TYPES
 from fhirserver.model import json
 from fhirserver.request import GENERAL, Request, Result
 from fhirserver.subscriptions import topics
@@ -121,6 +122,7 @@ def _statement(server: "Server", base_url: str, mode: str) -> dict[str, Any]:
             "json",
             "xml",
         ],
+        "patchFormat": list(PATCH_TYPES),
         "rest": [rest],
     }
 
@@ -132,6 +134,7 @@ def _resource(type: str, server: "Server") -> dict[str, Any]:
     if type == "Binary":
         codes -= {"patch"}  # binary.html#patch: not specified
     parameters = server.indexer.parameters(type)
+    enforced = ["enforced"] if server.settings.reference_integrity == "enforce" else []
     return {
         **_topics(type, server),
         "type": type,
@@ -144,7 +147,7 @@ def _resource(type: str, server: "Server") -> dict[str, Any]:
         "conditionalRead": "full-support",
         "conditionalUpdate": True,
         "conditionalDelete": server.settings.conditional_delete,
-        "referencePolicy": ["literal", "logical"],
+        "referencePolicy": ["literal", "logical", *enforced],
         "searchParam": [
             {"name": code, "definition": parameter.url, "type": parameter.type}
             for code, parameter in sorted(parameters.items())

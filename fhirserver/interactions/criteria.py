@@ -38,8 +38,10 @@ async def single_match(type: str, criteria: str, server: "Server", unit: Unit) -
 
 
 async def matches(type: str, criteria: str, server: "Server", unit: Unit, limit: int = 2) -> list[Stored]:
-    """At most ``limit`` resources that match, newest first; the unit's commit fails when another request acts
-    on the same criteria meanwhile.
+    """At most ``limit`` resources that match, newest first.
+
+    When there are none, the unit's commit fails if another request acts on the same criteria meanwhile. What
+    matches is guarded by its version, if it is written at all: then there is nothing to wait for.
 
     Raises:
         PreconditionFailed: the criteria are empty (they would match everything).
@@ -51,8 +53,12 @@ async def matches(type: str, criteria: str, server: "Server", unit: Unit, limit:
             f"The criteria {type}?{'...' if criteria else ''} select nothing in particular"
         )
     canonical = "&".join(f"{name}={value}" for name, value in sorted(pairs))
-    await unit.lock(hashlib.sha256(f"{type}?{canonical}".encode()).hexdigest())
     query = server.compile(type, pairs)
     if isinstance(query.condition, Everything):
         raise PreconditionFailed(f"The criteria select every {type}")
-    return await server.repository.lookups.matching(query, limit)
+    lookups = server.repository.lookups
+    lock = await lookups.lock(hashlib.sha256(f"{type}?{canonical}".encode()).hexdigest())
+    found = await lookups.matching(query, limit)
+    if not found:
+        unit.lock(lock)
+    return found

@@ -14,7 +14,6 @@ from fhirserver.interactions.unit import Unit
 from fhirserver.model import reference
 from fhirserver.model.json import Resource
 from fhirserver.request import Request
-from fhirserver.search.query import Keys, Query
 from fhirserver.storage.documents import Stored
 
 if TYPE_CHECKING:
@@ -91,10 +90,8 @@ async def referring_to(stored: Stored, server: "Server", limit: int) -> list[str
         codes = [code for code, parameter in parameters if parameter.type == "reference"]
         if not codes:
             return []
-        keys = Keys(tuple(f"{code}|{stored.reference}" for code in codes))
-        return [
-            found.reference for found in await server.repository.lookups.matching(Query(type, keys), limit)
-        ]
+        keys = [f"{code}|{stored.reference}" for code in codes]
+        return await server.repository.lookups.having(type, keys, limit)
 
     found = await asyncio.gather(*(of_type(type) for type in sorted(server.types)))
     return [name for names in found for name in names]

@@ -72,7 +72,24 @@ def relative(resource: Resource, bases: frozenset[str]) -> Resource:
                 return rest
         return text
 
-    return _changed(resource, strip)
+    return _changed(resource, strip) if _has_absolute(_own(resource)) else resource
+
+
+def _has_absolute(element: dict[str, Any]) -> bool:
+    """Whether there is anything to strip: quick, because every write asks."""
+    for name, value in element.items():
+        kind = value.__class__
+        if kind is str:
+            if name == "reference" and value.startswith("http"):
+                return True
+        elif kind is dict:
+            if _has_absolute(value):
+                return True
+        elif kind is list:
+            for item in value:
+                if item.__class__ is dict and _has_absolute(item):
+                    return True
+    return False
 
 
 def rewrite(resource: Resource, target: Callable[[str], str | None], names: frozenset[str]) -> Resource:

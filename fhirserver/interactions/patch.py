@@ -87,7 +87,29 @@ async def _patch(
         after = prepare.accept(after, request, server)
     except prepare.Invalid as error:
         raise Unprocessable("The outcome of the patch is not valid", issues=error.issues) from None
-    return await store(after, previous, unit, request, server)
+    return await store(_with_safe_narrative(before, after), previous, unit, request, server)
+
+
+def _with_safe_narrative(before: Resource, after: Resource) -> Resource:
+    """The outcome without a narrative that was made from what is no longer there.
+
+    http.html#patch: the narrative must not be clinically unsafe. A generated one is left out, as it can be
+    made again; one that says more than the data cannot, so it has to be a part of the patch.
+
+    Raises:
+        Unprocessable: the data has changed, the narrative has not, and it says more than the data.
+    """
+    kept = before.get("text")
+    aside = ("text", "meta")
+    data = [{name: value for name, value in one.items() if name not in aside} for one in (before, after)]
+    if not kept or after.get("text") != kept or data[0] == data[1] or kept.get("status") == "empty":
+        return after
+    if kept.get("status") == "additional":
+        place = f"{after['resourceType']}.text"
+        raise Unprocessable(
+            "The narrative says more than the data: patch or remove it, too", expression=place
+        )
+    return {name: value for name, value in after.items() if name != "text"}
 
 
 def _version(resource: Resource) -> object:

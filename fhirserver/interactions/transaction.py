@@ -109,7 +109,7 @@ async def transact(entries: list[Entry], once: str, server: "Server") -> Result:
     _refuse_twice(writes)
     unit.deleted = frozenset(r for e in writes if e.request.method == "DELETE" for r in e.written)
     unit.written = frozenset(r for e in writes if e.request.method != "DELETE" for r in e.written)
-    targets = Targets({e.full_url: e for e in writes if e.full_url and e.request.method != "DELETE"})
+    targets = _targets(writes)
     await _each(writes, lambda entry: _link(entry, targets, unit, server))
     for method in WRITES:
         pending = [e for e in writes if e.request.method == method and e.result is None and not e.same]
@@ -210,6 +210,20 @@ def _refuse_twice(entries: list[Entry]) -> None:
                     f"{entry.path} and {other.path} are about the same resource, {name}",
                     expression=entry.path,
                 )
+
+
+def _targets(entries: list[Entry]) -> Targets:
+    """Raises BadRequest: one full url is that of two resources (bdl-7), so a link to it says nothing."""
+    targets = Targets({})
+    for entry in entries:
+        if not entry.full_url or entry.request.method == "DELETE":
+            continue
+        other = targets.entries.setdefault(entry.full_url, entry)
+        if (other.same or other).request.id != (entry.same or entry).request.id:
+            raise BadRequest(
+                f"{entry.path} and {other.path} have the same fullUrl", expression=f"{entry.path}.fullUrl"
+            )
+    return targets
 
 
 async def _link(entry: Entry, targets: Targets, unit: Unit, server: "Server") -> None:

@@ -31,10 +31,9 @@ class Unit:
     def put(self, stored: Stored, previous: Stored | None) -> None:
         self.versions.append((stored, previous))
 
-    async def lock(self, key: str) -> None:
-        """Make the commit fail when somebody else has acted on the same criteria since now."""
-        if key not in self.locks:
-            self.locks[key] = await self.repository.lookups.lock(key)
+    def lock(self, lock: Lock) -> None:
+        """Make the commit fail when somebody else has locked the same since the lock was read."""
+        self.locks.setdefault(lock.key, lock)
 
     async def claim(self, key: str) -> None:
         """Let the commit be the only one ever under this key.

@@ -51,6 +51,11 @@ class Lookups:
         except PyMongoError:
             raise Unavailable("The database does not answer now") from None
 
+    async def having(self, type: str, keys: Sequence[str], limit: int) -> list[str]:
+        """The references (``Patient/1``) of at most ``limit`` resources that have one of these index keys."""
+        wanted: Document = {"keys": {"$in": list(keys)}, "seq": {"$gt": 0}}
+        return [f"{type}/{row['_id']}" for row in await self._find(type, wanted, {"_id": 1}, limit)]
+
     async def keys_of(self, type: str, codes: Sequence[str]) -> set[str]:
         """The different index keys of some search parameters that resources of a type have."""
         wanted = [{"$gte": f"{code}|", "$lt": f"{code}}}"} for code in codes]

@@ -100,6 +100,11 @@ def test_a_failing_entry_undoes_all_and_is_named(client: httpx2.Client) -> None:
             "Bundle.entry[0].resource.patient.reference",
         ),
         ([entry("PUT", "Patient?", patient())], 412, "Bundle.entry[0]"),
+        (
+            [entry("POST", "Patient", patient(), fullUrl=PATIENT)] * 2,
+            400,
+            "Bundle.entry[1].fullUrl",
+        ),
     ],
 )
 def test_a_transaction_refuses(

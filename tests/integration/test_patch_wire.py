@@ -116,6 +116,33 @@ def test_absent_and_deleted(client: httpx2.Client) -> None:
         assert client.patch(path, content=json.dumps(ACTIVATE), headers=JSON_PATCH).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("narrative", "operations", "status", "kept"),
+    [
+        ("generated", ACTIVATE, 200, False),
+        ("extensions", ACTIVATE, 200, False),
+        ("empty", ACTIVATE, 200, True),
+        ("additional", ACTIVATE, 422, True),
+        ("additional", [*ACTIVATE, {"op": "remove", "path": "/text"}], 200, False),
+        (
+            "generated",
+            [*ACTIVATE, {"op": "replace", "path": "/text/status", "value": "additional"}],
+            200,
+            True,
+        ),
+        ("generated", [{"op": "add", "path": "/meta/tag", "value": [{"code": "x"}]}], 200, True),
+    ],
+)
+def test_no_narrative_tells_what_is_no_longer_true(
+    client: httpx2.Client, narrative: str, operations: list[Any], status: int, kept: bool
+) -> None:
+    div = '<div xmlns="http://www.w3.org/1999/xhtml">inactive</div>'
+    id = patient(client, text={"status": narrative, "div": div})
+    answer = client.patch(f"/Patient/{id}", content=json.dumps(operations), headers=JSON_PATCH)
+    assert answer.status_code == status, answer.text
+    assert ("text" in client.get(f"/Patient/{id}").json()) == kept
+
+
 def test_a_binary_is_replaced_not_patched(client: httpx2.Client) -> None:
     answer = client.post("/Binary", content=b"x", headers={"Content-Type": "text/plain"})
     id = answer.headers["location"].split("/")[-3]
