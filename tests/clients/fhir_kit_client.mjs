@@ -102,7 +102,8 @@ const cases = {
     const stored = await client.read({ resourceType: "AllergyIntolerance", id });
     const owner = await client.resolve({ reference: stored.patient.reference });
     assert.equal(owner.identifier[0].value, mark);
-    const failing = { ...body, entry: [...body.entry, { ...body.entry[0], resource: patient({ gender: "man" }) }] };
+    const wrong = { resource: patient({ gender: "man" }), request: { method: "POST", url: "Patient" } };
+    const failing = { ...body, entry: [...body.entry, wrong] };
     await refusal(client.transaction({ body: failing }), 400, "code-invalid");
     const batch = await client.batch({
       body: { resourceType: "Bundle", type: "batch", entry: [{ request: { method: "GET", url: `Patient/${mark}` } }] },
