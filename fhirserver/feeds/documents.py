@@ -16,6 +16,14 @@ from mappings.core.result import Held, Issue
 _CHANGES: Final = ("amended", "entered-in-error")
 
 
+class ParentUnknown(Held):
+    """A related document is not here; ``awaits`` are the identifiers by which it would be known."""
+
+    def __init__(self, text: str, issue: Issue, awaits: tuple[str, ...]) -> None:
+        super().__init__(text, issue)
+        self.awaits = awaits
+
+
 @dataclass(slots=True)
 class Content:
     """What a DocumentReference of a Bundle comes to where the document is stored already.
@@ -64,7 +72,8 @@ def relate(
     """Point relatesTo at the stored documents; also give those that this one replaces.
 
     Raises:
-        Held: a target is not here, is another patient's, or is no longer the current one.
+        ParentUnknown: a target is not here.
+        Held: it is another patient's, or is no longer the current one.
     """
     replaced = []
     relations = []
@@ -117,14 +126,16 @@ def _unresolved(document: Resource) -> Iterator[Resource]:
 def _target(
     document: Resource, relation: Resource, found: dict[Key, list[Found]], issues: list[Issue]
 ) -> Found:
-    matches = found.get(identifier_key("DocumentReference", relation["target"]["identifier"]), [])
+    key = identifier_key("DocumentReference", relation["target"]["identifier"])
+    matches = found.get(key, [])
     if len(matches) > 1:
         _hold("Several documents have the identifier of the related document", relation)
     if matches:
         return matches[0]
     older = list(_versions_before(document, found))
     if not older:
-        _hold("The related document is not here", relation)
+        text = "The related document is not here"
+        raise ParentUnknown(text, _issue(text, relation), (key.token,))
     text = "The related document is not here: linked by setId to the version before"
     issues.append(Issue("information", "incomplete", text, "relatedDocument"))
     return max(older, key=lambda pair: pair[0])[1]
@@ -143,9 +154,13 @@ def _versions_before(document: Resource, found: dict[Key, list[Found]]) -> Itera
 
 
 def _hold(text: str, relation: Resource) -> NoReturn:
+    raise Held(text, _issue(text, relation))
+
+
+def _issue(text: str, relation: Resource) -> Issue:
     identifier = relation["target"]["identifier"]
     name = f"{identifier.get('system', '')}|{identifier.get('value', '')}"
-    raise Held(text, Issue("error", "not-found", f"{text} ({relation.get('code')} {name})", "relatesTo"))
+    return Issue("error", "not-found", f"{text} ({relation.get('code')} {name})", "relatesTo")
 
 
 def _same_subject(one: Resource, other: Resource) -> bool:

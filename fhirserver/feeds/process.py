@@ -1,12 +1,15 @@
 """One input from its bytes to what became of it: map, resolve, perform as a transaction."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import structlog
 
 from fhirserver.errors import FHIRError, MultipleMatches, PreconditionFailed, Unavailable, VersionConflict
 from fhirserver.feeds import acknowledgement, resources
+from fhirserver.feeds.documents import ParentUnknown
+from fhirserver.feeds.lookup import find, find_ids, identifier_key, identifiers, token_key
 from fhirserver.feeds.mapping import map_input, source_of
 from fhirserver.feeds.resolve import Resolved, resolve
 from fhirserver.server import Server, where
@@ -39,6 +42,9 @@ class Processing:
             issues.append(Issue("warning", "duplicate", f"control-id-reuse: {text}", "MSH-10"))
         try:
             outcome = await self._process(item, raw, issues, repeated)
+        except ParentUnknown as error:
+            held = _outcome("held", [*issues, *error.issues])
+            outcome = replace(held, awaits=error.awaits)
         except Held as error:
             outcome = _outcome("held", [*issues, *error.issues])
         except MappingError as error:
@@ -55,6 +61,25 @@ class Processing:
             text = f"Unforeseen error ({type(error).__name__}); it was logged"
             outcome = _outcome("failed", [*issues, Issue("error", "exception", text)])
         return _acknowledged(item, outcome)
+
+    async def documents(self, outcome: Outcome) -> list[str]:
+        """The identifiers (``system|value``, escaped) of the documents that an input brought.
+
+        Raises:
+            Unavailable.
+        """
+        named = (reference.rpartition("DocumentReference/")[1:] for reference in outcome.resources)
+        ids = {rest.partition("/")[0] for type, rest in named if type}
+        found = await find_ids([("DocumentReference", id) for id in ids], self._server)
+        keys = [
+            identifier_key("DocumentReference", i) for f in found.values() for i in identifiers(f.resource)
+        ]
+        return [key.token for key in keys]
+
+    async def has_document(self, awaited: Sequence[str]) -> bool:
+        """Whether a document with one of the identifiers is stored. Raises Unavailable."""
+        keys = (token_key("DocumentReference", token) for token in awaited)
+        return bool(await find([key for key in keys if key], self._server))
 
     async def _process(self, item: Item, raw: bytes, issues: list[Issue], repeated: bool) -> Outcome:
         if item.kind == "fhir":
@@ -88,7 +113,7 @@ class Processing:
 def _outcome(
     status: str, issues: Iterable[Issue], resources: Iterable[str] = (), unread: Iterable[str] = ()
 ) -> Outcome:
-    remarks = [remark(issue) for issue in issues]
+    remarks = [remark(issue) for issue in dict.fromkeys(issues)]
     return Outcome(status, remarks, tuple(unread), tuple(dict.fromkeys(resources)))
 
 
@@ -104,7 +129,7 @@ def remark(issue: Issue) -> dict[str, str]:
 
 def _acknowledged(item: Item, outcome: Outcome) -> Outcome:
     code = acknowledgement.OF_STATUS[outcome.status] if item.kind == "hl7v2" else ""
-    return Outcome(outcome.status, outcome.issues, outcome.unread, outcome.resources, code)
+    return replace(outcome, acknowledgement=code)
 
 
 def _issues(error: FHIRError) -> list[Issue]:

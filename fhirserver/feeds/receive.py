@@ -148,13 +148,10 @@ class Receiver:
             NotFound, VersionConflict (it is neither held nor failed), Unavailable.
         """
         item = await self.inbox.get(id)
-        opened = await self.inbox.open_again(item, self._owners.name)
-        if opened is None:
+        if not await self._open_again(item):
             raise VersionConflict(
                 f"The item is {item.status}: only what is held or failed is processed again"
             )
-        log.info("replayed", id=id, kind=item.kind)
-        self._start(opened, self._turns.queue(opened.patients), None)
 
     async def _final(self, receipt: Receipt | Envelope) -> Answer:
         if isinstance(receipt, Envelope):
@@ -221,7 +218,8 @@ class Receiver:
         task.add_done_callback(lambda done: self._ended(item, done))
 
     def _ended(self, item: Item, task: asyncio.Task[Outcome]) -> None:
-        self._running.pop(item.id, None)
+        if self._running.get(item.id) is task:
+            del self._running[item.id]
         if not task.cancelled() and task.exception() is not None:
             self._missing = True
 
@@ -235,6 +233,7 @@ class Receiver:
                     async with self._slots:
                         content = raw if raw is not None else await self.inbox.raw(item)
                         outcome = await self._processing.process(item, content, repeated=attempts > 1)
+                        await self._open_waiting(outcome)
                         await self.inbox.finish(item, outcome, attempts)
                     break
                 except Unavailable:
@@ -242,7 +241,30 @@ class Receiver:
                     await asyncio.sleep(min(0.1 * 2 ** min(attempts, 9), 30.0))
             metrics.OUTCOMES.labels(item.kind, outcome.status).inc()
             log.info("processed", id=item.id, kind=item.kind, status=outcome.status, attempts=attempts)
+            if outcome.awaits:
+                await self._look_again(replace(item, attempts=attempts, outcome=outcome))
             return outcome
+
+    async def _open_waiting(self, outcome: Outcome) -> None:
+        """Have what was held for a document processed again, now that the document is here."""
+        if brought := await self._processing.documents(outcome):
+            for item in await self.inbox.awaiting(brought):
+                await self._open_again(item)
+
+    async def _look_again(self, item: Item) -> None:
+        """What an item is held for may have come after it was looked for, and before the item was held."""
+        try:
+            if await self._processing.has_document(item.outcome.awaits):
+                await self._open_again(item)
+        except Unavailable:
+            log.warning("held, not looked up again", id=item.id, kind=item.kind)
+
+    async def _open_again(self, item: Item) -> bool:
+        opened = await self.inbox.open_again(item, self._owners.name)
+        if opened is not None:
+            log.info("opened again", id=item.id, kind=item.kind)
+            self._start(opened, self._turns.queue(opened.patients), None)
+        return opened is not None
 
     async def _earlier(self, item: Item) -> None:
         """Wait for earlier inputs of the same patient that other processes have in hand."""

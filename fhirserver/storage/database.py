@@ -48,13 +48,17 @@ OTHER_INDEXES: dict[str, dict[str, Sequence[str]]] = {
         "status_seq": ("status", "seq"),
         # Whether an earlier input of a patient is still waiting.
         "status_patients": ("status", "patients"),
+        # Which held inputs wait for a document.
+        "awaits": ("awaits",),
     },
     "jobs": {"status": ("status",), "finished": ("finished",)},
     "events": {"waiting": ("waiting",), "subscription_number": ("subscription", "number")},
 }
 UNIQUE_INDEXES = frozenset({("inbox", "key")})
 """Indexes whose values are unique among the documents that have the field."""
-SPARSE_INDEXES = UNIQUE_INDEXES | {(name, "blob") for name in ("history", "Binary", "inbox")}
+SPARSE_INDEXES = (
+    UNIQUE_INDEXES | {(name, "blob") for name in ("history", "Binary", "inbox")} | {("inbox", "awaits")}
+)
 """Indexes of only the documents that have the field."""
 LOCK_SECONDS = 24 * 3600
 

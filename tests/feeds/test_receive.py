@@ -9,6 +9,7 @@ from fhirserver.errors import Unavailable
 from fhirserver.feeds.envelope import open_envelope
 from fhirserver.feeds.ordering import Turns
 from fhirserver.feeds.process import Processing
+from fhirserver.request import Request
 from fhirserver.server import Server
 from fhirserver.settings import Settings
 from fhirserver.storage.inbox import Filters, Item, Outcome, digest
@@ -71,10 +72,13 @@ async def test_refused_message_is_kept_and_its_control_id_stays_free(feed: Feed)
 
 
 async def test_held_input_is_opened_again_when_it_comes_again(feed: Feed) -> None:
-    held, outcome = await feed.take(cda("2", replaces="1"), "cda")
+    for id in ("a", "b"):
+        number = {"system": f"urn:oid:{OID}", "value": "P1"}
+        await feed.put({"resourceType": "Patient", "id": id, "identifier": [number]})
+    held, outcome = await feed.take(adt("1"))
     assert outcome.status == "held"
-    await feed.take(cda("1"), "cda")
-    again, outcome = await feed.take(cda("2", replaces="1"), "cda")
+    await feed.server.perform(Request("DELETE", "Patient/b"))
+    again, outcome = await feed.take(adt("1"))
     assert (again.id, outcome.status) == (held.id, "processed")
     kept = await feed.inbox.get(held.id)
     assert (kept.status, kept.attempts) == ("processed", 2)

@@ -230,6 +230,7 @@ async def test_listing_uses_indexes(inbox: Inbox) -> None:
         {"status": "held", "seq": {"$gte": 1, "$lt": 5}},
         {"status": "received"},
         {"status": "received", "patients": {"$in": ["p"]}},
+        {"awaits": {"$in": ["a", "b"]}},
     ]
     await store(inbox, b"1", patients=("p",), control_id="1")
     for shape in shapes:
