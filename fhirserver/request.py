@@ -22,11 +22,12 @@ class Request:
     ``path`` is relative to the base without a leading slash, ``query`` the decoded pairs in order,
     ``headers`` have lower-case names. ``resource`` is the body already decoded (else ``body`` holds its
     bytes, ``content`` the parts of one too large to hold, ``blob`` its digest once it is stored).
+
     ``unit`` collects the writes when the request is part of a transaction; where ``once`` is set, its writes
-    are stored only if none were under this key before. ``base_url`` is the base
-    as the client sees it, for links (empty: the server's own); ``format`` the media type to answer in.
-    Routing fills in ``interaction`` (its code) and what the path names: ``type``, ``id``, ``version``, and
-    ``member``, the type that is searched in a compartment.
+    are stored only if none were under this key before. ``base_url`` is the base as the client sees it, for
+    links (empty: the server's own); ``format`` the media type to answer in, ``streams`` says that the answer
+    may be a stream. Routing fills in ``interaction`` (its code) and what the path names: ``type``, ``id``,
+    ``version``, and ``member``, the type that is searched in a compartment.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Request:
     blob: str = ""
     base_url: str = ""
     format: str = JSON
+    streams: bool = False
     interaction: str = ""
 
     def parameter(self, name: str) -> str:

@@ -53,14 +53,14 @@ async def chunks(receive: Receive, headers: Mapping[str, str], limit: int) -> As
         part, more = message.get("body", b""), message.get("more_body", False)
         read += len(part)
         if read > limit:
-            raise await _too_large(receive, headers, limit)
+            raise await _too_large(receive, headers, limit, more)
         if packed is None:
             yield part
             continue
         for piece in packed.unpack(part):
             size += len(piece)
             if size > limit:
-                raise await _too_large(receive, headers, limit)
+                raise await _too_large(receive, headers, limit, more)
             yield piece
     if packed is not None:
         packed.end()
@@ -97,13 +97,13 @@ def form(body: bytes) -> tuple[tuple[str, str], ...]:
         raise BadRequest(f"There are more than {MAX_PARAMETERS} parameters") from None
 
 
-async def _too_large(receive: Receive, headers: Mapping[str, str], limit: int) -> TooLarge:
-    """The refusal of a body, after the rest of it was let go by.
+async def _too_large(receive: Receive, headers: Mapping[str, str], limit: int, more: bool = True) -> TooLarge:
+    """The refusal of a body, after the rest of it (where there is ``more``) was let go by.
 
     A client that is still sending does not see an answer: its connection would be reset. One that asked first
     (Expect: 100-continue) is answered at once.
     """
-    if headers.get("expect", "").lower() != "100-continue":
+    if more and headers.get("expect", "").lower() != "100-continue":
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LET_GO_SECONDS):
                 await _let_go(receive)

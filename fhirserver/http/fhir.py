@@ -35,7 +35,7 @@ class FHIRApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         headers = bodies.headers_of(scope)
-        request = Request(scope["method"], _path(scope), headers=headers)
+        request = Request(scope["method"], _path(scope), headers=headers, streams=True)
         added = {"X-Request-Id": identify(headers)}
         result = await self._answer(request, scope, receive)
         if "origin" in headers:

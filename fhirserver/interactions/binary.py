@@ -33,7 +33,12 @@ async def result(stored: Stored, part: Subset, request: Request, server: "Server
     if not _wants_resource(stored, request):
         return await _content(stored, request, server)
     answer = Result(200, etag=stored.etag, last_modified=stored.updated)
-    if stored.blob and not part and (length := await server.blobs.length(stored.blob)) > HELD:
+    if (
+        request.streams
+        and stored.blob
+        and not part
+        and (length := await server.blobs.length(stored.blob)) > HELD
+    ):
         before, after = _around(stored, request, server)
         answer.content_type = request.format
         answer.length = len(before) + 4 * -(-length // 3) + len(after)

@@ -218,5 +218,5 @@ async def _entry(
     }
     head = b'{"fullUrl":' + json.format(f"{request.base_url}/{stored.reference}")
     if not stored.deleted:
-        head += b',"resource":' + await parts.shown(stored, part, server)
+        head += b',"resource":' + await parts.listed(stored, part, server)
     return head + b"," + json.format(facts)[1:]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fhirserver.model import json, subset
-from fhirserver.model.subset import Subset
+from fhirserver.model.subset import Subset, mark
 from fhirserver.request import Request
 from fhirserver.storage.documents import Stored
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from fhirserver.server import Server
 
 WHOLE = Subset()
+LARGE = 1024 * 1024
+"""A Binary's content of more bytes is in no Bundle that lists it among others."""
 
 
 def asked(request: Request, types: Iterable[str], server: "Server") -> Subset:
@@ -29,6 +31,13 @@ async def shown(stored: Stored, part: Subset, server: "Server") -> bytes:
         return await full_body(stored, server)
     body = await full_body(stored, server) if stored.blob and part.has("data") else stored.body
     return json.format(part.of(json.stored(body), server.definitions))
+
+
+async def listed(stored: Stored, part: Subset, server: "Server") -> bytes:
+    """As ``shown``, for one of many: a Binary's large content is left out, and the rest marked as a part."""
+    if not part and stored.blob and await server.blobs.length(stored.blob) > LARGE:
+        return json.format(mark(json.stored(stored.body)))
+    return await shown(stored, part, server)
 
 
 async def full_body(stored: Stored, server: "Server") -> bytes:

@@ -233,7 +233,7 @@ async def _entry(
     stored: Stored, part: Subset, request: Request, server: "Server", mode: bytes = b"match"
 ) -> bytes:
     url = json.format(f"{request.base_url}/{stored.reference}")
-    body = await parts.shown(stored, part, server)
+    body = await parts.listed(stored, part, server)
     return b'{"fullUrl":' + url + b',"resource":' + body + b',"search":{"mode":"' + mode + b'"}}'
 
 
@@ -242,7 +242,7 @@ async def _lines(page: Page, asked: Asked, server: "Server") -> AsyncGenerator[b
     chunk = outcome.body(_warnings(asked)) + b"\n" if asked.ignored else b""
     while True:
         for stored in page.resources:
-            chunk += await parts.shown(stored, asked.part, server) + b"\n"
+            chunk += await parts.listed(stored, asked.part, server) + b"\n"
             if len(chunk) > CHUNK:
                 yield chunk
                 chunk = b""

@@ -51,11 +51,7 @@ class Subset:
             kept = {name: value for name, value in resource.items() if name != "text"}
         else:
             kept = _summary(resource, resource["resourceType"], definitions)
-        meta = kept.get("meta", {})
-        if not is_subsetted(kept):
-            meta = {**meta, "tag": [*meta.get("tag", ()), SUBSETTED]}
-        first = {name: kept[name] for name in ("resourceType", "id") if name in kept} | {"meta": meta}
-        return first | {name: value for name, value in kept.items() if name not in first}
+        return mark(kept)
 
 
 def parse(summary: str, elements: str, types: Iterable[str], definitions: Definitions) -> Subset:
@@ -78,6 +74,15 @@ def parse(summary: str, elements: str, types: Iterable[str], definitions: Defini
             raise BadRequest(f"{' or '.join(types)[:80]} has no element {stated[:64]!r}.{shown}")
         names.append(name)
     return Subset(summary, tuple(names))
+
+
+def mark(kept: Resource) -> Resource:
+    """A part with the tag that says that it is one."""
+    meta = kept.get("meta", {})
+    if not is_subsetted(kept):
+        meta = {**meta, "tag": [*meta.get("tag", ()), SUBSETTED]}
+    first = {name: kept[name] for name in ("resourceType", "id") if name in kept} | {"meta": meta}
+    return first | {name: value for name, value in kept.items() if name not in first}
 
 
 def is_subsetted(resource: Mapping[str, Any]) -> bool:

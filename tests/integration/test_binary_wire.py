@@ -214,3 +214,20 @@ def test_large_content_is_never_in_memory_as_a_whole(client: httpx2.Client) -> N
         assert received >= size
     grown = (process.getrusage(process.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert grown < size // 2, f"{grown / MIB:.0f} MiB more"
+
+
+def test_large_content_is_not_listed(client: httpx2.Client) -> None:
+    id = create(client, LARGE)
+    for path in (f"/Binary?_id={id}", f"/Binary/{id}/_history"):
+        listed = client.get(path).json()["entry"][0]["resource"]
+        assert "data" not in listed
+        assert listed["meta"]["tag"][0]["code"] == "SUBSETTED"
+    small = create(client, SMALL)
+    assert client.get(f"/Binary?_id={small}").json()["entry"][0]["resource"]["data"]
+
+
+def test_large_content_in_a_batch(client: httpx2.Client) -> None:
+    entry = {"request": {"method": "GET", "url": f"Binary/{create(client, LARGE)}"}}
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+    answer = client.post("/", json=bundle, headers={"Content-Type": "application/fhir+json"}).json()
+    assert base64.b64decode(answer["entry"][0]["resource"]["data"]) == LARGE
