@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 VT, FS, CR, LF = 0x0B, 0x1C, 0x0D, 0x0A
 START, END = b"\x0b", b"\x1c\r"
 BLANK = b"\x0b\x1c\r\n \t"
+KEPT = 64 * 1024
+"""So many bytes are kept of a frame that is too large."""
 
 
 class Oversize(Exception):
-    """A frame is larger than what is taken; ``start`` is how it begins, to answer it."""
+    """A frame is larger than what is taken; ``start`` is how it begins, to answer and to keep it."""
 
     def __init__(self, start: bytes) -> None:
         super().__init__("The message is too large")
@@ -48,12 +50,12 @@ class Framer:
             del self._pending[: end + 1]
             self._looked_at = 0
             if len(content) > self.limit:
-                raise Oversize(content[:4096])
+                raise Oversize(content[:KEPT])
             if content:
                 frames.append(content)
         self._drop_blanks()
         if len(self._pending) > self.limit + len(END) + 1:
-            raise Oversize(bytes(self._pending[:4096]).lstrip(BLANK))
+            raise Oversize(bytes(self._pending[:KEPT]).lstrip(BLANK))
         return frames
 
     def flush(self) -> list[bytes]:

@@ -188,11 +188,18 @@ class _Connection:
         await self._send(acknowledgement.when_processed(receipt.envelope, outcome, self._settings))
 
     async def _refuse(self, error: Oversize) -> None:
-        """Answer the beginning of a message that is too large; the rest of the stream means nothing."""
-        text = f"The message is larger than {self._settings.mllp_max_message} bytes"
+        """Keep and answer the beginning of a message that is too large; the rest of the stream is lost."""
+        limit = f"{self._settings.mllp_max_message} bytes (mllp_max_message)"
+        text = f"The message is larger than {limit}: only its first {len(error.start)} bytes are kept"
         issue = Issue("error", "too-long", text)
-        envelope = open_envelope("hl7v2", error.start, CHANNEL)
         log.warning("mllp message refused", reason="too large")
+        envelope = open_envelope("hl7v2", error.start, CHANNEL)
+        # What the missing rest would have mended is no fault of the message.
+        envelope = replace(envelope, issues=(issue,), refusal="AR")
+        try:
+            await self._receiver.receive(error.start, "hl7v2", CHANNEL, envelope=envelope)
+        except Unavailable:
+            log.warning("mllp message not kept", reason="the database does not take it now")
         await self._send(acknowledgement.build(envelope, "AR", [issue], self._settings))
 
     async def _send(self, answer: bytes | None) -> None:

@@ -110,10 +110,27 @@ async def test_cut_message_is_kept_and_refused_and_can_be_sent_again(open_feed: 
         assert (again.reused, outcome.status) == (False, "processed")
 
 
-async def test_too_large_is_refused_and_the_connection_closed(open_feed: OpenFeed) -> None:
+@pytest.mark.parametrize(
+    ("size", "ended", "kept_bytes"),
+    [(3000, False, 64 * 1024), (3000, True, 64 * 1024), (200_000, False, 64 * 1024)],
+)
+async def test_too_large_is_refused_and_its_beginning_kept(
+    open_feed: OpenFeed, size: int, ended: bool, kept_bytes: int
+) -> None:
     async with open_feed(mllp_port=0, mllp_max_message=2000) as feed, listening(feed) as (_, sender):
-        await sender.send(b"\x0b" + adt("1", family="X" * 3000))
+        raw = adt("1", family="X" * size)
+        await sender.send(b"\x0b" + raw + (b"\x1c\r" if ended else b""))
         assert [await sender.answer(), await sender.answer()] == ["AR 1", ""]
+        (item,) = await kept(feed)
+        assert (item.status, item.control_id, item.outcome.acknowledgement) == ("failed", "1", "AR")
+        (issue,) = item.outcome.issues
+        assert (issue["code"], "2000 bytes (mllp_max_message)" in issue["text"]) == ("too-long", True)
+        start = await feed.inbox.raw(item)
+        assert f"first {len(start)} bytes" in issue["text"]
+        assert raw.startswith(start)
+        assert 2000 < len(start) <= kept_bytes
+        _, outcome = await feed.take(adt("1"))
+        assert outcome.status == "processed", "mended, it can be sent again"
 
 
 async def test_silent_connection_is_closed(open_feed: OpenFeed) -> None:
