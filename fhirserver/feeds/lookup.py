@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,13 +11,12 @@ from fhirserver.model import json
 from fhirserver.model.json import Resource
 from fhirserver.server import Server
 from fhirserver.storage.documents import Stored
+from fhirserver.storage.lookups import TO_DECIDE
 from mappings.core.bundle import KEY_SYSTEM
 
 _NAMES: Final = uuid.UUID("6f6d7a52-3b0e-4f0c-9d57-0c1d2b7a9f11")
-_VALUES: Final = 50
-"""So many identifiers are asked for in one search."""
 _MATCHES: Final = 20
-"""So many resources of each identifier are read."""
+"""So many resources of one identifier are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +79,19 @@ def identifiers(resource: Resource) -> Iterator[Resource]:
 
 
 async def find(keys: Iterable[Key], server: Server) -> dict[Key, list[Found]]:
-    """The stored resources of each key, newest first; of many the oldest; a deleted one only by its id."""
+    """The stored resources of each key, newest first; of many the oldest; a deleted one only by its id.
+
+    What is asked by inputs that are processed at the same time shares round trips.
+    """
     keys = list(dict.fromkeys(keys))
     derived = [key for key in keys if key.id]
-    by_type: dict[str, list[Key]] = defaultdict(list)
-    for key in keys:
-        if not key.id:
-            by_type[key.type].append(key)
-    parts = [
-        (type, asked[i : i + _VALUES])
-        for type, asked in by_type.items()
-        for i in range(0, len(asked), _VALUES)
-    ]
-    by_id, *searched = await asyncio.gather(
+    searched = [key for key in keys if not key.id]
+    by_id, *matches = await asyncio.gather(
         find_ids([(key.type, key.id) for key in derived], server),
-        *(_search(type, asked, server) for type, asked in parts),
+        *(_search(key, server) for key in searched),
     )
     found = {key: [by_id[(key.type, key.id)]] for key in derived if (key.type, key.id) in by_id}
-    for results in searched:
-        found |= results
-    return found
+    return found | {key: results for key, results in zip(searched, matches, strict=True) if results}
 
 
 async def find_ids(wanted: list[tuple[str, str]], server: Server) -> dict[Any, Any]:
@@ -113,27 +104,21 @@ async def find_ids(wanted: list[tuple[str, str]], server: Server) -> dict[Any, A
     }
 
 
-async def _search(type: str, keys: list[Key], server: Server) -> dict[Any, Any]:
-    server.check_type(type)
-    limit = _MATCHES * len(keys)
-    wanted = ("identifier", ",".join(key.token for key in keys))
-    page = await server.repository.search(server.compile(type, [wanted]), None, limit)
-    stored = page.resources
-    if len(stored) == limit and len(keys) > 1:
-        # One of the identifiers is that of many resources and hides the others.
-        alone = await asyncio.gather(*(_search(type, [key], server) for key in keys))
-        return {key: found for results in alone for key, found in results.items()}
-    if len(stored) == limit:
-        oldest = server.compile(type, [wanted, ("_sort", "_lastUpdated")])
-        stored = (await server.repository.search(oldest, None, limit)).resources[::-1]
-    by_identifier: dict[tuple[str, str], list[Found]] = defaultdict(list)
-    for one in stored:
-        found = Found(one, json.stored(one.body))
-        for pair in {(i.get("system", ""), i.get("value", "")) for i in identifiers(found.resource)}:
-            by_identifier[pair].append(found)
-    return {
-        key: by_identifier[key.system, key.value] for key in keys if (key.system, key.value) in by_identifier
-    }
+async def _search(key: Key, server: Server) -> list[Found]:
+    server.check_type(key.type)
+    criterion = ("identifier", key.token)
+    stored = await server.repository.lookups.matching(server.compile(key.type, [criterion]))
+    if len(stored) >= TO_DECIDE:
+        oldest = server.compile(key.type, [criterion, ("_sort", "_lastUpdated")])
+        stored = (await server.repository.search(oldest, None, _MATCHES)).resources[::-1]
+    found = [Found(one, json.stored(one.body)) for one in stored]
+    # A search without a system also finds those that have one.
+    pair = (key.system, key.value)
+    return [
+        f
+        for f in found
+        if pair in {(i.get("system", ""), i.get("value", "")) for i in identifiers(f.resource)}
+    ]
 
 
 def _split(token: str) -> Iterator[str]:

@@ -24,8 +24,9 @@ from fhirserver.storage.owners import BEAT, Owners
 from mappings import hl7v2
 from mappings.core.result import Issue
 
-PARALLEL = 8
-"""So many inputs of different patients are processed at once."""
+PARALLEL = 32
+"""So many inputs of different patients are processed at once: they share round trips and commits."""
+PARALLEL_LARGE = 4
 BACKLOG_ITEMS = 1000
 BACKLOG_BYTES = 256 * 1024 * 1024
 KEPT_BYTES = 64 * 1024
@@ -72,6 +73,7 @@ class Receiver:
         self._owners = Owners(inbox.database, name)
         self._turns = Turns()
         self._slots = asyncio.Semaphore(PARALLEL)
+        self._large_slots = asyncio.Semaphore(PARALLEL_LARGE)
         self.backlog = Backlog(BACKLOG_ITEMS, BACKLOG_BYTES)
         self._running: dict[str, asyncio.Task[Outcome]] = {}
         self._storing: set[str] = set()
@@ -230,11 +232,11 @@ class Receiver:
             while True:
                 attempts += 1
                 try:
-                    async with self._slots:
+                    async with self._slots if item.size <= KEPT_BYTES else self._large_slots:
                         content = raw if raw is not None else await self.inbox.raw(item)
                         outcome = await self._processing.process(item, content, repeated=attempts > 1)
-                        await self._open_waiting(outcome)
-                        await self.inbox.finish(item, outcome, attempts)
+                    await self._open_waiting(outcome)
+                    await self.inbox.finish(item, outcome, attempts)
                     break
                 except Unavailable:
                     log.warning("not processed yet", id=item.id, kind=item.kind, attempts=attempts)
