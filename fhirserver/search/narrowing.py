@@ -2,7 +2,8 @@
 
 A patient's record may be long and a code common; both together are few. So what a record is searched by is
 indexed once more with the patient in front: ``@Patient/1|code|8480-6`` (without the system) in ``keys`` and
-``@Patient/1|date|2024-...`` (where the time begins) in ``sorted``.
+``@Patient/1|date|2024-...`` (where the time begins) in ``sorted``. Likewise a quantity
+with its code: ``@code|29463-7|value-quantity:ucum|g|...``.
 
 What ends after A and begins before B begins between A - ``SHORT`` and B, unless it is long, or there are
 several values, one of them before and another after. Such resources are marked ``date:wide|``.
@@ -22,6 +23,7 @@ SHORT = timedelta(days=1, hours=1)
 """A day, also one on which the clocks change."""
 
 _PATIENT = ("patient|Patient/", "subject|Patient/")
+_MEASURED = "value-quantity:ucum|"
 _WIDE = ":wide"
 
 
@@ -33,6 +35,8 @@ def entries(index: Index) -> None:
     wide = {name for name, low, high in ordered if number[name] > 1 or _is_wide(low, high)}
     index.sorted += [f"{name}{_WIDE}|" for name in sorted(wide)]
     codes = [key for key in index.keys if _is_bare(key)]
+    measured = [entry for entry in index.sorted if entry.startswith(_MEASURED)]
+    index.sorted += [f"@{code}|{entry}" for code in codes if code.startswith("code|") for entry in measured]
     for patient in dict.fromkeys(map(_patient, index.keys)):
         if patient:
             front = f"@{patient}|"
@@ -47,7 +51,7 @@ def narrow(conditions: Iterable[Condition]) -> Condition:
     parts = tuple(_flat(conditions))
     if not parts:
         return Everything()
-    found = (*_with_patient(parts), *_between(parts, ""), *parts)
+    found = (*_with_patient(parts), *_with_code(parts), *_between(parts, ""), *parts)
     return found[0] if len(found) == 1 else And(found)
 
 
@@ -84,6 +88,18 @@ def _with_patient(parts: tuple[Condition, ...]) -> Iterator[Condition]:
             if all(code[0] in TOKENS and code[-1] for code in codes):
                 yield Keys(tuple(dict.fromkeys(f"@{patient}|{code[0]}|{code[-1]}" for code in codes)))
     yield from _between(parts, f"@{patient}|")
+
+
+# --- what was measured, and how much
+
+
+def _with_code(parts: tuple[Condition, ...]) -> Iterator[Condition]:
+    values = [p for p in parts if isinstance(p, Range) and p.low.startswith(_MEASURED)]
+    for part in parts if values else ():
+        if isinstance(part, Keys) and len(part.keys) == 1:
+            parameter, *_, code = split(part.keys[0], "|")
+            if parameter == "code" and code:
+                yield from (Range(f"@code|{code}|{v.low}", f"@code|{code}|{v.high}") for v in values)
 
 
 # --- between two limits

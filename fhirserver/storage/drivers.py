@@ -5,6 +5,7 @@ The most selective part of an And; for an Or those of all its parts.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from fhirserver.search import query as q
 from fhirserver.storage.documents import Document
@@ -75,6 +76,13 @@ def choose(condition: q.Condition) -> Driver:
             return EVERYTHING
 
 
+def closest(condition: q.Condition) -> Driver:
+    """What is left when the newest were not enough: the values with their code, else the driver."""
+    parts = condition.all if isinstance(condition, q.And) else ()
+    measured = [part for part in parts if isinstance(part, q.Range) and part.low.startswith("@code|")]
+    return choose(measured[0]) if measured else choose(condition)
+
+
 def _keys(keys: Sequence[str]) -> Document:
     return {"keys": keys[0] if len(keys) == 1 else {"$in": list(keys)}}
 
@@ -96,14 +104,25 @@ def _breadth(key: str) -> int:
 
 def _spread(low: str, high: str) -> int:
     """How much of a collection a range may match: bounds that begin alike enclose little."""
-    start = low.find("|") + 1
-    if low.startswith("@"):
+    name, _, start = low.partition("|")
+    end = high.partition("|")[2]
+    if low.startswith("@Patient/"):
         return 4
-    if low[:start].endswith(":wide|"):
-        return 20
-    # Three letters of a name, but a year and a month.
-    alike = 7 if low[start + 4 : start + 5] == "-" else 3
-    return 30 if low[: start + alike] == high[: start + alike] else 70
+    if name.endswith(":wide"):
+        return 15
+    days = _days(start, end)
+    if days is not None:
+        return 15 if days <= 2 else 40 if days <= 62 else 70
+    # So many letters of a name.
+    return 20 if start[:8] and start[:8] == end[:8] else 30 if start[:3] and start[:3] == end[:3] else 70
+
+
+def _days(start: str, end: str) -> float | None:
+    try:
+        length = datetime.fromisoformat(end[:26]) - datetime.fromisoformat(start[:26])
+    except ValueError:
+        return None
+    return length / timedelta(days=1) if start[4:5] == "-" else None
 
 
 def _union(drivers: list[Driver]) -> Driver:

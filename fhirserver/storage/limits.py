@@ -44,13 +44,16 @@ async def affordable(database: Database, type: str, driver: Driver) -> None:
     """
     if driver.rank < UNINDEXED:
         return
-    size = await _size(database, type)
-    if size > database.search_documents:
-        raise TooCostly(
-            f"This would look at each of about {size} resources of type {type}, and "
-            f"{database.search_documents} are the most; add a criterion that few resources meet, such as a "
-            "patient or a code, or leave out _sort and _total=accurate"
-        )
+    if await _size(database, type) > database.search_documents:
+        raise too_large(database, type)
+
+
+def too_large(database: Database, type: str) -> TooCostly:
+    """Too many resources would be looked at."""
+    return TooCostly(
+        f"This would look at more than {database.search_documents} resources of type {type}; add a criterion "
+        "that few resources meet, such as a patient or a code, or leave out _sort and _total=accurate"
+    )
 
 
 async def _size(database: Database, type: str) -> int:

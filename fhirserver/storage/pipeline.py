@@ -16,9 +16,9 @@ from fhirserver.search import query as q
 from fhirserver.storage.chains import resolve
 from fhirserver.storage.database import Collection, Database, run
 from fhirserver.storage.documents import FIELDS, Document, Stored, from_document
-from fhirserver.storage.drivers import Driver, choose
+from fhirserver.storage.drivers import Driver, choose, closest
 from fhirserver.storage.filters import exactly
-from fhirserver.storage.limits import affordable, limited
+from fhirserver.storage.limits import affordable, limited, too_large
 
 WINDOW = 4096
 KEYS = 8
@@ -71,7 +71,7 @@ async def rows(
                 collection = database.collection(query.type)
                 documents = await _newest(collection, driver.filters, rest, _past_seq(after), limit)
             else:
-                documents = await _windows(database, query.type, driver, rest, after, limit)
+                documents = await _windows(database, query.type, condition, rest, after, limit)
             positions = [Position((), int(d["seq"])) for d in documents]
     found = [from_document(query.type, d["_id"], d) for d in documents]
     return list(zip(found, positions, strict=True))
@@ -89,7 +89,9 @@ async def count(database: Database, query: q.Query) -> int:
         collection = database.collection(query.type)
         exact: Document = {"$match": exactly(condition)}
         if len(driver.filters) == 1:
-            found = await run(collection, [{"$match": driver.filters[0]}, exact, {"$count": "n"}])
+            # Only what is not deleted has keys: those of an index are counted without looking further.
+            rest = [] if isinstance(condition, q.Keys) else [exact]
+            found = await run(collection, [{"$match": driver.filters[0]}, *rest, {"$count": "n"}])
             return int(found[0]["n"]) if found else 0
         # What satisfies two of the filters is counted once.
         parts = await asyncio.gather(
@@ -118,7 +120,7 @@ async def _newest(
 async def _windows(
     database: Database,
     type: str,
-    driver: Driver,
+    condition: q.Condition,
     rest: list[Document],
     after: Position | None,
     limit: int,
@@ -131,14 +133,16 @@ async def _windows(
     collection = database.collection(type)
     counter = await database.collection("counters").find_one({"_id": "seq"})
     high = int(after.tie) if after else (int(counter["n"]) if counter else 0) + 1
-    keys = driver.keys()
+    keys, older = choose(condition).keys(), closest(condition)
     indexed: list[Document] = [{"keys": key} for key in keys] if len(keys) <= KEYS else []
     window, read = max(WINDOW // 16, 2 * limit), 0
     found: list[Document] = []
     while high > 1 and len(found) < limit:
-        if read > WINDOW and not indexed and not driver.everything:
+        if read > WINDOW and not older.everything and not (indexed and older.keys()):
             below: list[Document] = [{"$match": {"seq": {"$lt": high}}}]
-            return found + await _newest(collection, driver.filters, rest, below, limit - len(found))
+            return found + await _newest(collection, older.filters, rest, below, limit - len(found))
+        if not indexed and read > database.search_documents:
+            raise too_large(database, type)
         low = max(1, high - window)
         filters = [{**key, "seq": {"$gte": low, "$lt": high}} for key in indexed or [{}]]
         found += await _newest(collection, filters, rest, [], limit - len(found))
