@@ -67,13 +67,6 @@ class Scan:
         except PyMongoError:
             raise Unavailable("The database does not answer now") from None
 
-    async def count(self, type: str) -> int:
-        """About how many documents a type has, for showing progress."""
-        try:
-            return int(await self._database.collection(type).count_documents({"seq": {"$gt": 0}}))
-        except PyMongoError:
-            raise Unavailable("The database does not answer now") from None
-
     async def changed_after(self, type: str, instant: int) -> set[str]:
         """The logical ids whose current version, a deletion too, is later (microseconds since 1970)."""
         try:

@@ -72,9 +72,7 @@ class Subscriptions:
     async def stop(self) -> None:
         """Leave what is not delivered to another process, or to the next start."""
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await _end(self._task)
             await self._end_all()
             with contextlib.suppress(Unavailable):
                 await self._lease.release()
@@ -173,6 +171,7 @@ class Subscriptions:
 
 
 async def _end(task: "asyncio.Task[None]") -> None:
+    """The driver may end a cancelled wait with another error: nothing is raised here."""
     task.cancel()
     await asyncio.wait([task])
 

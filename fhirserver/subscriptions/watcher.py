@@ -78,8 +78,7 @@ class Watcher:
     async def stop(self) -> None:
         if self._task:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])  # the driver may end a cancelled wait with another error
         with contextlib.suppress(Unavailable):
             await self._outbox.unwatch(self._process)
 
@@ -88,7 +87,9 @@ class Watcher:
     async def enter(self) -> Watched:
         """Raises Unavailable: the subscriptions cannot be known now, so nothing may be written."""
         if time.monotonic() > self._fresh:
-            await self.refresh()
+            async with self._refreshing:
+                if time.monotonic() > self._fresh:  # else another change has just asked
+                    await self._refresh()
         self._writing[self._epoch] += 1
         return Watched(self._epoch)
 
@@ -132,23 +133,26 @@ class Watcher:
             Unavailable: the database does not answer.
         """
         async with self._refreshing:
-            now = time.monotonic()
-            versions = await self._outbox.subscriptions(self._keys)
-            changed = versions != self._versions
-            if changed:
-                await self._read(versions)
-                self._epoch += 1
-            said, seen = self._said
-            known = {f"{id}/{version}" for id, version in self._versions.items()}
-            if seen != known or now - said > BEAT:
-                while any(epoch < self._epoch for epoch in self._writing):
-                    self._left.clear()
-                    await self._left.wait()
-                await self._outbox.watch(self._process, known)
-                self._said = (now, known)
-                self._fresh = now + FRESH
-            if changed:
-                self.news()
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        now = time.monotonic()
+        versions = await self._outbox.subscriptions(self._keys)
+        changed = versions != self._versions
+        if changed:
+            await self._read(versions)
+            self._epoch += 1
+        said, seen = self._said
+        known = {f"{id}/{version}" for id, version in self._versions.items()}
+        if seen != known or now - said > BEAT:
+            while any(epoch < self._epoch for epoch in self._writing):
+                self._left.clear()
+                await self._left.wait()
+            await self._outbox.watch(self._process, known)
+            self._said = (now, known)
+            self._fresh = now + FRESH
+        if changed:
+            self.news()
 
     async def _read(self, versions: dict[str, int]) -> None:
         new = [id for id, version in versions.items() if self._versions.get(id) != version]
