@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from fhirserver.errors import BadRequest, NotFound
 from fhirserver.interactions.compartments import ITSELF
-from fhirserver.interactions.read import full_body
+from fhirserver.interactions.parts import full_body
 from fhirserver.model import json, reference
 from fhirserver.model.subset import Subset
 from fhirserver.search.match import decidable, satisfies

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from fhirserver.errors import BadRequest, Gone, NotFound
 from fhirserver.interactions import binary, parts
 from fhirserver.interactions.conditions import not_modified
-from fhirserver.interactions.parts import full_body as full_body
 from fhirserver.interactions.prepare import check_id
 from fhirserver.request import GENERAL, Request, Result
 from fhirserver.storage.documents import Stored

@@ -97,8 +97,3 @@ def negotiate(asked: str, accept: str) -> str:
         f"Accept {accept[:200]} names nothing that is made here; application/fhir+json (fhirVersion=4.0, "
         "charset=utf-8), application/fhir+xml and, for searches, application/fhir+ndjson are"
     )
-
-
-def names_fhir(accept: str) -> bool:
-    """Whether a FHIR format is asked for by its own name, and not refused."""
-    return "fhir+" in accept and any(r.quality > 0 and "fhir+" in r.name for r in ranges(accept))

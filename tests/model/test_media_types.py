@@ -3,7 +3,7 @@
 import pytest
 
 from fhirserver.errors import NotAcceptable
-from fhirserver.model.media_types import JSON, NDJSON, XML, names_fhir, negotiate
+from fhirserver.model.media_types import JSON, NDJSON, XML, negotiate
 
 
 @pytest.mark.parametrize(
@@ -57,18 +57,3 @@ def test_negotiate(asked: str, accept: str, expected: str) -> None:
 def test_what_is_not_made_is_refused(asked: str, accept: str) -> None:
     with pytest.raises(NotAcceptable, match="json"):
         negotiate(asked, accept)
-
-
-@pytest.mark.parametrize(
-    ("accept", "expected"),
-    [
-        ("application/fhir+json", True),
-        ("image/png, application/fhir+xml;q=0.1", True),
-        ("application/fhir+json;q=0", False),
-        ("application/json", False),
-        ("*/*", False),
-        ("", False),
-    ],
-)
-def test_names_fhir(accept: str, expected: bool) -> None:
-    assert names_fhir(accept) is expected
