@@ -11,6 +11,7 @@ from fhirserver.feeds import documents
 from fhirserver.feeds.entries import Entry, fold, join
 from fhirserver.feeds.identity import check_identity, find_patient, other_keys
 from fhirserver.feeds.known import leave_out
+from fhirserver.feeds.lateness import keep_what_is_newer
 from fhirserver.feeds.lookup import Found, Key, find, find_ids, identifier_key, named
 from fhirserver.feeds.merge import equal, merge, point
 from fhirserver.model.json import Resource
@@ -50,6 +51,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     """
     work = _Work(fold(mapped))
     await _look_up(work, server, seed, repeated)
+    work.issues += await keep_what_is_newer(work.entries, server)
     known = leave_out(work.entries)
     work.targets, work.updates = known.targets, known.labelled
     for entry in work.entries:
