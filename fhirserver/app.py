@@ -167,9 +167,9 @@ def build(settings: Settings) -> Starlette:
 
 
 def _end_with_parent() -> None:
-    """Linux: a worker stops when the process that started it is killed, instead of keeping its port."""
+    """Linux: a worker ends with the process that started it, at once: it must not keep the port."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _host(host: str) -> str:
