@@ -6,14 +6,18 @@ from fhirserver.interactions import prepare
 from fhirserver.interactions.criteria import single_match
 from fhirserver.interactions.integrity import check_references
 from fhirserver.interactions.respond import respond, save
-from fhirserver.request import Request, Result
+from fhirserver.request import GENERAL, Request, Result
 
 if TYPE_CHECKING:
     from fhirserver.server import Server
 
 
 async def create(request: Request, server: "Server") -> Result:
-    """Store the body under a new id; with If-None-Exist, only when nothing matches."""
+    """Store the body under a new id; with If-None-Exist, only when nothing matches.
+
+    Criteria in the URL are refused: taken for a plain create they would make doubles.
+    """
+    request.check_parameters(GENERAL)
     resource = prepare.accept(prepare.read_body(request, server), request, server)
     if not request.id:
         request.id = prepare.new_id()  # once: a repetition after a conflict is the same creation

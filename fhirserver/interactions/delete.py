@@ -10,7 +10,7 @@ from fhirserver.interactions.respond import RETURN, respond, save
 from fhirserver.interactions.unit import Unit
 from fhirserver.interactions.update import check_match
 from fhirserver.model import outcome
-from fhirserver.request import Request, Result
+from fhirserver.request import GENERAL, Request, Result
 from fhirserver.storage.documents import Stored
 from fhirserver.storage.repository import now
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 async def delete(request: Request, server: "Server") -> Result:
     """Make a deletion the next version; what does not exist, or no longer, is deleted already."""
     prepare.check_id(request.id)
+    request.check_parameters(GENERAL)
 
     async def attempt() -> Result:
         previous = await server.repository.find(request.type, request.id)

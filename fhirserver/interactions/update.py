@@ -9,7 +9,7 @@ from fhirserver.interactions.integrity import check_references
 from fhirserver.interactions.respond import respond, save
 from fhirserver.interactions.unit import Unit
 from fhirserver.model.json import Resource
-from fhirserver.request import Request, Result
+from fhirserver.request import GENERAL, Request, Result
 from fhirserver.storage.documents import Stored
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ async def update(request: Request, server: "Server") -> Result:
     A body equal to the current version changes nothing: no new version.
     """
     prepare.check_id(request.id)
+    request.check_parameters(GENERAL)
     resource = prepare.accept(prepare.read_body(request, server), request, server)
     if "id" not in resource:
         raise BadRequest("The body has no id; it must be the URL's", expression=f"{request.type}.id")

@@ -184,6 +184,16 @@ def test_delete_is_a_version_and_a_put_revives(client: httpx2.Client) -> None:
         ("POST", "/", "application/fhir+json", b'{"resourceType":"Patient"}', 400, "invalid"),
         ("GET", "/Patient?unknown=1", "", b"", 400, "not-supported"),
         ("GET", "/Patient?_page=forged", "", b"", 400, "invalid"),
+        (
+            "POST",
+            "/Patient?identifier=x",
+            "application/fhir+json",
+            b'{"resourceType":"Patient"}',
+            400,
+            "not-supported",
+        ),
+        ("PUT", "/Patient/p?identifier=x", "application/fhir+json", b"{}", 400, "not-supported"),
+        ("DELETE", "/Patient/p?identifier=x", "", b"", 400, "not-supported"),
     ],
 )
 def test_bad_requests_answer_outcomes(
