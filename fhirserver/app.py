@@ -76,7 +76,13 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
     def index(type: str, body: bytes) -> Index:
         return indexer.index(json.stored(body))
 
-    database = Database(settings.mongodb_uri, settings.database, embedded=settings.embedded)
+    database = Database(
+        settings.mongodb_uri,
+        settings.database,
+        settings.embedded,
+        settings.search_seconds,
+        settings.search_documents,
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         await database.prepare(settings.resource_types)

@@ -107,6 +107,10 @@ class Settings(BaseSettings):
     admin_operations: bool = Field(
         False, description="whether $purge may be called (nobody is authenticated yet)"
     )
+    search_seconds: float = Field(20.0, gt=0, description="longest time of a search; then it is too costly")
+    search_documents: int = Field(
+        50_000, ge=100, description="most resources that a search without an index may look at"
+    )
     page_size: int = Field(50, ge=1, le=10_000, description="_count when the client names none")
     page_max: int = Field(1000, ge=1, le=10_000, description="largest _count")
     mllp_max_message: int = Field(32 * MIB, ge=1024, description="largest HL7v2 message")

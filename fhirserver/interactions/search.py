@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 from fhirserver.errors import BadRequest, Issue, UnsupportedMediaType
 from fhirserver.interactions import parts
 from fhirserver.interactions.compartments import Compartment
+from fhirserver.interactions.explain import EXPLAIN, explained, is_asked
 from fhirserver.interactions.include import included
 from fhirserver.model import json, outcome, subset
 from fhirserver.model.media_types import NDJSON
 from fhirserver.model.subset import Subset
 from fhirserver.request import Request, Result
-from fhirserver.search.query import And, Everything, Include, Query
+from fhirserver.search import narrow
+from fhirserver.search.query import Include, Query
 from fhirserver.storage import several
 from fhirserver.storage.documents import Stored
 from fhirserver.storage.pipeline import Page, Position
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 PAGE = "_page"
 FORMATS = ("_format", "_pretty")
+RESULT = ("_summary", "_elements", EXPLAIN)
+"""Parameters about the answer, which are no part of the queries."""
 HANDLING = ("strict", "lenient")
 CHUNK = 64 * 1024
 """A stream of resources is sent in pieces of about so many bytes."""
@@ -97,6 +101,8 @@ def scope_of(request: Request, server: "Server") -> Scope:
 
 async def _answer(scope: Scope, request: Request, server: "Server") -> Result:
     asked = understand(scope, request, server)
+    if is_asked(_only(EXPLAIN, asked.pairs), server):
+        return await explained(asked.queries, server)
     database = server.repository.database
     headers = {}
     if handling := request.prefer("handling", HANDLING):
@@ -148,16 +154,15 @@ def understand(scope: Scope, request: Request, server: "Server") -> Asked:
     lenient = request.prefer("handling", HANDLING) == "lenient"
     types, criteria = _types(scope, pairs, server)
     part = subset.parse(_only("_summary", criteria), _only("_elements", criteria), types, server.definitions)
-    criteria = [(name, value) for name, value in criteria if name not in ("_summary", "_elements")]
+    criteria = [(name, value) for name, value in criteria if name not in RESULT]
     queries: list[Query] = []
     for type in types:
         query = server.compile(type, criteria, lenient=lenient, types=types)
         if scope.compartment is None:
             queries.append(query)
             continue
-        for condition in scope.compartment.conditions(type, server):
-            both = condition if isinstance(query.condition, Everything) else And((condition, query.condition))
-            queries.append(replace(query, condition=both))
+        members = scope.compartment.conditions(type, server)
+        queries += [replace(query, condition=narrow((member, query.condition))) for member in members]
     ignored = [pair for pair in dict.fromkeys(pairs) if any(pair in query.ignored for query in queries)]
     return Asked(queries, [pair for pair in pairs if pair not in ignored], part, ignored, after)
 

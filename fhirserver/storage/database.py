@@ -6,7 +6,9 @@ versions before), ``locks`` (conditional writes), ``inbox`` (what feeds received
 ``leases`` and ``watchers`` of a few documents.
 """
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +65,25 @@ SPARSE_INDEXES = (
 LOCK_SECONDS = 24 * 3600
 
 
+_trace: ContextVar[list[tuple[str, list[Document]]] | None] = ContextVar("trace", default=None)
+
+
+@contextlib.contextmanager
+def traced() -> Iterator[list[tuple[str, list[Document]]]]:
+    """The pipelines that ``run`` runs inside, by collection."""
+    pipelines: list[tuple[str, list[Document]]] = []
+    token = _trace.set(pipelines)
+    try:
+        yield pipelines
+    finally:
+        _trace.reset(token)
+
+
 async def run(collection: Collection, stages: list[Document]) -> list[Document]:
     """What a pipeline finds."""
+    pipelines = _trace.get()
+    if pipelines is not None:
+        pipelines.append((collection.name, stages))
     return [document async for document in await collection.aggregate(stages)]
 
 

@@ -45,15 +45,11 @@ async def affordable(database: Database, type: str, driver: Driver) -> None:
     if driver.rank < UNINDEXED:
         return
     if await _size(database, type) > database.search_documents:
-        raise too_large(database, type)
-
-
-def too_large(database: Database, type: str) -> TooCostly:
-    """Too many resources would be looked at."""
-    return TooCostly(
-        f"This would look at more than {database.search_documents} resources of type {type}; add a criterion "
-        "that few resources meet, such as a patient or a code, or leave out _sort and _total=accurate"
-    )
+        raise TooCostly(
+            f"This would look at more than {database.search_documents} resources of type {type}; add a "
+            "criterion that few resources meet, such as a patient or a code, or leave out _sort and "
+            "_total=accurate"
+        )
 
 
 async def _size(database: Database, type: str) -> int:

@@ -16,9 +16,9 @@ from fhirserver.search import query as q
 from fhirserver.storage.chains import resolve
 from fhirserver.storage.database import Collection, Database, run
 from fhirserver.storage.documents import FIELDS, Document, Stored, from_document
-from fhirserver.storage.drivers import Driver, choose, closest
+from fhirserver.storage.drivers import EVERYTHING, Driver, choose, closest
 from fhirserver.storage.filters import exactly
-from fhirserver.storage.limits import affordable, limited, too_large
+from fhirserver.storage.limits import affordable, limited
 
 WINDOW = 4096
 KEYS = 8
@@ -128,7 +128,7 @@ async def _windows(
     """Newest first, in windows of ``seq`` that grow, until there is enough.
 
     A few keys and a range of ``seq`` are one index. Any other driver would leave the range without: then the
-    newest are read as they are, and what is older by the driver.
+    newest are read as they are, and, when few of them match, what is older by the driver.
     """
     collection = database.collection(type)
     counter = await database.collection("counters").find_one({"_id": "seq"})
@@ -138,11 +138,12 @@ async def _windows(
     window, read = max(WINDOW // 16, 2 * limit), 0
     found: list[Document] = []
     while high > 1 and len(found) < limit:
-        if read > WINDOW and not older.everything and not (indexed and older.keys()):
+        rare = (limit - len(found)) * read > 4 * WINDOW * max(1, len(found))
+        if read > WINDOW and rare and not older.everything and not (indexed and older.keys()):
             below: list[Document] = [{"$match": {"seq": {"$lt": high}}}]
             return found + await _newest(collection, older.filters, rest, below, limit - len(found))
         if not indexed and read > database.search_documents:
-            raise too_large(database, type)
+            await affordable(database, type, EVERYTHING)
         low = max(1, high - window)
         filters = [{**key, "seq": {"$gte": low, "$lt": high}} for key in indexed or [{}]]
         found += await _newest(collection, filters, rest, [], limit - len(found))
