@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
+from fhirserver import logs
 from fhirserver.model.definitions import Definitions, download, load
 from fhirserver.settings import Settings
 from fhirserver.settings import load as load_settings
@@ -53,6 +54,7 @@ def make_settings(engine: EmbeddedEngine) -> Callable[..., Settings]:
             "database": f"test{next(numbers)}",
             "http_port": 0,
             "mllp_port": -1,
+            "log_level": "error",
             "packages_dir": ROOT / "profiles" / "packages",
         }
         return load_settings(defaults | options, {})
@@ -74,3 +76,9 @@ def client(live: "Live") -> Iterator[httpx2.Client]:
     """An HTTP client at the FHIR base."""
     with httpx2.Client(base_url=live.base_url, timeout=30) as client:
         yield client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet() -> None:
+    """Servers in this process log errors only."""
+    logs.configure("error")

@@ -209,7 +209,8 @@ def test_chains(client: httpx2.Client, mark: str, query: str, expected: list[str
     # Other tests store such resources, too: a tag or the ids confine what is looked at.
     type = query.partition("?")[0]
     own = f"&_tag={mark}" if type == "Patient" else f"&_id={','.join(f'{mark}-{k}' for k in '123')}"
-    own = "" if type in ("Practitioner", "Provenance") or "_id=" in query else own
+    own = f"&_id={mark}-p" if type == "Provenance" else own
+    own = "" if type == "Practitioner" or "_id=" in query else own
     body = client.get("/" + query.format(m=mark) + own).json()
     assert found(body, mark) == expected, body
     counted = client.get("/" + query.format(m=mark) + own + "&_summary=count").json()
