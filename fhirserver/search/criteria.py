@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fhirserver.errors import BadRequest, TooCostly, UnknownParameter
 from fhirserver.model.reference import is_id
 from fhirserver.search.indexer import STORED, Indexer
-from fhirserver.search.parameters import Parameter
+from fhirserver.search.parameters import Parameter, Site
 from fhirserver.search.query import Condition, Ids, Keys, Not, Nothing, Or, Referred, Refers
-from fhirserver.search.types import composite, reference, stored
+from fhirserver.search.types import composite, reference, stored, token
 from fhirserver.search.types.registry import COMPARISONS
 from fhirserver.search.values import shown, split, unescape
 
@@ -36,11 +36,15 @@ class Ignorable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Compiles criteria on any type that is served. ``controls`` are the names of the other parameters that a
-    search has, for the list of what is known."""
+    """Compiles criteria on any type that is served.
+
+    ``controls`` are the names of the other parameters that a search has, for the list of what is known.
+    ``compare`` takes the place of what modifiers and values mean at the end of a path, for ``_filter``.
+    """
 
     indexer: Indexer
     controls: tuple[str, ...] = ()
+    compare: Callable[[Parameter, Site], Condition] | None = None
 
     def condition(self, type: str, name: str, value: str, step: int = 0) -> Condition | None:
         """The condition that one parameter is; None when its value is empty: search.html#errors ignores it.
@@ -61,6 +65,8 @@ class Criteria:
         if dot:
             return self._chain(type, head, rest, value, step)
         parameter, modifier = self._parameter(type, name)
+        if self.compare:
+            return self._compared(parameter, modifier)
         return self._criterion(parameter, modifier, name, value) if value else None
 
     def reference(self, type: str, code: str) -> Parameter:
@@ -169,6 +175,12 @@ class Criteria:
         known = sorted((*types.compiled, "_has", "_list", *self.controls))
         raise Ignorable(f"{type} has no search parameter {shown(code)}.{near(code, known)}")
 
+    def _compared(self, parameter: Parameter, modifier: str) -> Condition:
+        """By ``compare``, each of the parameters that this one is made of."""
+        if modifier or not self.compare:
+            raise UnknownParameter(f"_filter has no modifiers, such as {parameter.code}:{modifier}")
+        return any_of([self.compare(p, self.indexer.site) for p in parameter.sources or (parameter,)])
+
     def _criterion(self, parameter: Parameter, modifier: str, name: str, value: str) -> Condition:
         match = self._match(parameter, modifier, name)
         values = [v for v in split(value, ",") if v]
@@ -180,7 +192,7 @@ class Criteria:
             found = any_of([match(v) for v in values])
         except BadRequest as error:
             raise type(error)(f"{name}: {error}") from None
-        return Not(found) if modifier == "not" else found
+        return Not(found) if modifier in ("not", "not-in") else found
 
     def _match(self, parameter: Parameter, modifier: str, name: str) -> Callable[[str], Condition]:
         if parameter.sources:
@@ -198,11 +210,14 @@ class Criteria:
             modifiers = COMPARISONS[parameter.type].MODIFIERS
             if modifier == "missing":
                 return lambda value: _missing(present(parameter), value)
+            if parameter.type == "token" and modifier in ("in", "not-in"):
+                return lambda value: self._in(parameter, value)
             if parameter.type == "reference" and modifier in self.indexer.definitions.resource_types:
                 return lambda value: reference.of_type(parameter, modifier, value, site)
         chosen = modifiers.get(modifier)
         if chosen is None or (modifier == "" and ":" in name):
             known = [f":{m}" for m in modifiers if m]
+            known += [":in", ":not-in"] if parameter.type == "token" and parameter.code not in STORED else []
             known += [":missing"] if parameter.code not in STORED and parameter.type != "composite" else []
             known += [":[type]"] if parameter.type == "reference" else []
             allowed = f"known are {', '.join(known)}" if known else "it has none"
@@ -211,6 +226,23 @@ class Criteria:
                 f"{code} ({parameter.type}) has no modifier {shown(':' + modifier)}; {allowed}"
             )
         return lambda value: chosen(parameter, value, site)
+
+    def _in(self, parameter: Parameter, value: str) -> Condition:
+        """One of the codes of a value set, as far as the definitions list them."""
+        url = unescape(value)
+        value_set = self.indexer.definitions.value_sets.get(url.partition("|")[0])
+        if value_set is None or value_set.open:
+            raise UnknownParameter(
+                f"{shown(url)} cannot be expanded: known are the value sets of the required bindings of "
+                "FHIR R4 whose codes it lists"
+            )
+        return any_of(
+            [
+                token.with_system(parameter, system, code)
+                for system, codes in value_set.codes.items()
+                for code in codes
+            ]
+        )
 
 
 def any_of(conditions: Sequence[Condition]) -> Condition:

@@ -33,9 +33,9 @@ KEYED = ("token", "reference", "uri")
 _SPECIAL = {
     "phonetic": "phonetic matching is not supported; search name instead",
     "near": "searching by distance is not supported",
-    "_text": "full-text search is not supported yet",
-    "_content": "full-text search is not supported yet",
-    "_filter": "filter expressions are not supported yet",
+    "_text": "full-text search is not supported; search the parameters that say what the text says",
+    "_content": "full-text search is not supported; search the parameters that say what the text says",
+    "_filter": "it is no parameter of a resource",
     "_query": "named queries are not supported",
 }
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from fhirserver.errors import BadRequest, TooCostly, UnknownParameter
 from fhirserver.search.criteria import Criteria, Ignorable, near
+from fhirserver.search.filter import compile_filter
 from fhirserver.search.includes import compile_include
 from fhirserver.search.indexer import Indexer, TypeParameters
 from fhirserver.search.narrowing import narrow
@@ -49,7 +50,7 @@ def compile(
         TooCostly: a parameter has too many values or too long a text.
     """
     parameters = indexer.compiled(type)
-    criteria = Criteria(indexer, tuple(_CONTROLS))
+    criteria = Criteria(indexer, (*_CONTROLS, "_filter"))
     asked = _Asked(type, types or (type,), indexer, criteria, parameters, default_count, max_count)
     for name, value in pairs:
         if name in _HTTP:
@@ -95,7 +96,10 @@ class _Asked:
     def take(self, name: str, value: str) -> bool:
         """Understand one parameter; False when its value is empty, which search.html#errors ignores."""
         control = _CONTROLS.get(name)
-        if control is None:
+        if name == "_filter":
+            if value:
+                self.conditions.append(compile_filter(self.type, value, self.criteria))
+        elif control is None:
             # An empty value is ignored (search.html#errors), an unknown parameter is not.
             condition = self.criteria.condition(self.type, name, value)
             if condition is not None:

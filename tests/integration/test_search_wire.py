@@ -58,6 +58,10 @@ def mark(live: Any) -> str:
         ("_lastUpdated=lt2020-01-01", ""),
         ("gender=unknown", ""),
         ("_id={mark}-a,{mark}-d", "ad"),
+        ("_filter=given sw marie or family co neil", "bd"),
+        ('_filter=given co "marie" and not (gender eq male)', "b"),
+        ("_filter=birthdate ge 1980 and (gender eq male or family eq durand)", "ad"),
+        ("gender:in=http://hl7.org/fhir/ValueSet/administrative-gender", "abcde"),
     ],
 )
 def test_search(client: httpx2.Client, mark: str, query: str, expected: str) -> None:

@@ -94,8 +94,8 @@ def test_a_combination_asks_the_parameters_that_make_it_up(indexer: search.Index
     assert compiled(indexer, "combo-code:not=1", type="Observation").condition == Not(either)
     present = Or((KeyRange("code|", "code}"), KeyRange("component-code|", "component-code}")))
     assert compiled(indexer, "combo-code:missing=true", type="Observation").condition == Not(present)
-    with pytest.raises(UnknownParameter, match=re.escape("combo-code (token) has no modifier ':in'")):
-        compiled(indexer, "combo-code:in=x", type="Observation")
+    with pytest.raises(UnknownParameter, match=re.escape("combo-code (token) has no modifier ':above'")):
+        compiled(indexer, "combo-code:above=x", type="Observation")
 
 
 def test_the_parameters_that_were_understood_are_kept_in_order(indexer: search.Indexer) -> None:
@@ -112,23 +112,25 @@ def test_the_parameters_that_were_understood_are_kept_in_order(indexer: search.I
     ("asked", "error", "reason"),
     [
         # Unknown parameters: the known ones, and the nearest.
-        ("nam=x", UnknownParameter, "Did you mean name? Known are _count, _elements, _has, _id"),
+        ("nam=x", UnknownParameter, "Did you mean name? Known are _count, _elements, _filter, _has"),
         ("Name=x", UnknownParameter, "Did you mean name?"),
         ("nom=", UnknownParameter, "no search parameter 'nom'"),
         ("x=1", UnknownParameter, "Known are"),
         ("code=1", UnknownParameter, "Patient has no search parameter 'code'"),
         ("=1", UnknownParameter, "no search parameter ''"),
         ("phonetic=x", UnknownParameter, "phonetic cannot be searched on Patient: phonetic"),
-        ("_text=x", UnknownParameter, "not supported yet"),
-        ("_content=x", UnknownParameter, "not supported yet"),
-        ("_filter=x", UnknownParameter, "not supported yet"),
+        ("_text=x", UnknownParameter, "full-text search is not supported"),
+        ("_content=x", UnknownParameter, "full-text search is not supported"),
+        ("_filter=x", BadRequest, "path operator value"),
+        ("_filter:x=x", UnknownParameter, "_filter cannot be searched"),
         ("_query=x", UnknownParameter, "not supported"),
         ("_contained=true", UnknownParameter, "not supported yet"),
         ("_type=Patient", UnknownParameter, "not supported yet"),
         # Unknown modifiers.
         ("name:foo=x", UnknownParameter, "has no modifier ':foo'; known are :contains, :exact, :missing"),
         ("name:=x", UnknownParameter, "has no modifier ':'"),
-        ("gender:in=x", UnknownParameter, "known are :not, :text, :of-type, :below, :missing"),
+        ("gender:in=x", UnknownParameter, "'x' cannot be expanded"),
+        ("gender:above=x", UnknownParameter, ":below, :in, :not-in, :missing"),
         ("gender:exact=x", UnknownParameter, "has no modifier"),
         ("birthdate:not=2000", UnknownParameter, "known are :missing"),
         ("_id:missing=true", UnknownParameter, "known are :not"),

@@ -120,7 +120,7 @@ def equals(parameter: Parameter, value: str, site: Site) -> Condition:
         )
     if parameter.found <= _ALONE:
         raise BadRequest(f"{parameter.code} has no system: search {shown(parts[1])} without the |")
-    return _with_system(parameter, *parts)
+    return with_system(parameter, *parts)
 
 
 def _any_system(parameter: Parameter, code: str) -> Condition:
@@ -134,7 +134,8 @@ def _any_system(parameter: Parameter, code: str) -> Condition:
     return Keys(tuple(f"{parameter.code}|{escape(c)}" for c in dict.fromkeys(written)))
 
 
-def _with_system(parameter: Parameter, system: str, code: str) -> Condition:
+def with_system(parameter: Parameter, system: str, code: str) -> Condition:
+    """A code of a system, "" for none; without a code all of a system."""
     if parameter.found <= _WITHOUT_SYSTEM:
         # The system of a code is implied by its binding; one that is not bound may have any.
         systems = frozenset().union(*(path.systems for path in parameter.paths))

@@ -178,6 +178,36 @@ def test_tokens_of_other_types(
     assert finds({"resourceType": type, **element}, asked) is found
 
 
+STATUS, GENDER = (
+    f"http://hl7.org/fhir/ValueSet/{name}" for name in ("observation-status", "administrative-gender")
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (f"gender:in={GENDER}", True),
+        (f"gender:in={GENDER}|4.0.1", True),
+        (f"gender:not-in={GENDER}", False),
+        (f"gender:in={STATUS}", False),
+        (f"gender:not-in={STATUS}", True),
+        (f"gender:in={STATUS},{GENDER}", True),
+        (f"language:in={GENDER}", False),
+        (f"language:not-in={GENDER}", True),
+    ],
+)
+def test_value_sets_of_the_definitions(finds: Finds, asked: str, found: bool) -> None:
+    assert finds({"resourceType": "Patient", "gender": "female"}, asked) is found
+
+
+def test_value_sets_compare_systems(finds: Finds) -> None:
+    gender = {"system": "http://hl7.org/fhir/administrative-gender", "code": "male"}
+    for coding, found in ((gender, True), (gender | {"system": "urn:other"}, False)):
+        resource = {"resourceType": "Observation", "code": {"coding": [coding]}}
+        assert finds(resource, f"code:in={GENDER}") is found
+        assert finds(resource, f"combo-code:in={GENDER}") is found
+
+
 @pytest.mark.parametrize(
     ("stored", "asked", "found"),
     [
@@ -198,6 +228,8 @@ def test_mime_types_are_below_their_base(finds: Finds, stored: str, asked: str, 
     ("asked", "reason"),
     [
         ("gender:below=male", "for MIME types"),
+        ("gender:in=http://x", "cannot be expanded"),
+        ("language:not-in=http://hl7.org/fhir/ValueSet/mimetypes", "cannot be expanded"),
         ("identifier=a|b|c", "more than one |"),
         ("identifier=|", "use :missing=true"),
         ("active=http://x|true", "has no system"),
