@@ -11,6 +11,7 @@ from fhirserver.interactions.conditions import not_modified
 from fhirserver.interactions.patch import MEDIA_TYPES as PATCH_TYPES
 from fhirserver.model import json
 from fhirserver.request import GENERAL, Request, Result
+from fhirserver.search.includes import followed
 from fhirserver.subscriptions import topics
 
 if TYPE_CHECKING:
@@ -152,8 +153,21 @@ def _resource(type: str, server: "Server") -> dict[str, Any]:
             {"name": code, "definition": parameter.url, "type": parameter.type}
             for code, parameter in sorted(parameters.items())
         ],
+        **_followed(type, server),
         **_operations(type, server),
     }
+
+
+def _followed(type: str, server: "Server") -> dict[str, Any]:
+    """What ``_include`` and ``_revinclude`` can follow."""
+    forward = [f"{type}:{code}" for code in followed(type, server.indexer)]
+    backward = [
+        f"{source}:{code}"
+        for source in sorted(server.types)
+        for code in followed(source, server.indexer, type)
+    ]
+    found = {"searchInclude": ["*", *forward] if forward else [], "searchRevInclude": backward}
+    return {name: values for name, values in found.items() if values}
 
 
 def _operations(type: str, server: "Server") -> dict[str, Any]:

@@ -53,7 +53,7 @@ def compile_include(
         )
     except Ignorable as reason:
         raise BadRequest(f"{name}={shown(value)}: {reason}") from None
-    if not found:
+    if not found and code != "*" and not everywhere:
         raise BadRequest(
             f"{name}={shown(value)} is about nothing that this search finds ({', '.join(sorted(types))[:80]})"
             f"{'' if iterate else f', or what it includes: see {name}:iterate'}"
@@ -74,6 +74,12 @@ def _codes(source: str, code: str, target: str, criteria: Criteria) -> tuple[str
 
 def _refers(parameter: Parameter) -> bool:
     return parameter.type == "reference" and "Reference" in parameter.found
+
+
+def followed(source: str, indexer: Indexer, target: str = "") -> list[str]:
+    """The parameters by which a type can be included, or include what it refers to."""
+    known = indexer.compiled(source).compiled.values()
+    return sorted(p.code for p in known if _refers(p) and (not target or target in p.targets))
 
 
 def referred(resource: Resource, includes: Iterable[Include], indexer: Indexer) -> Iterator[Reference]:

@@ -230,3 +230,13 @@ def test_a_chain_that_matches_too_much_is_refused(
     assert found(confined, mark) == ["Pa"]
     confined = client.get(f"/Observation?has-member.status=final&_id={mark}-2,{mark}-3").json()
     assert found(confined, mark) == ["O2"]
+
+
+def test_what_can_be_included_is_declared(client: httpx2.Client) -> None:
+    resources = {r["type"]: r for r in client.get("/metadata").json()["rest"][0]["resource"]}
+    observation = resources["Observation"]
+    assert {"*", "Observation:patient", "Observation:has-member"} <= set(observation["searchInclude"])
+    assert "Provenance:target" in observation["searchRevInclude"]
+    for name, declared in (("_include", "searchInclude"), ("_revinclude", "searchRevInclude")):
+        for value in observation[declared]:
+            assert client.get(f"/Observation?_id=none&{name}={value}").status_code == 200, value

@@ -49,6 +49,7 @@ def test_wildcards(indexer: search.Indexer) -> None:
     assert {"patient", "encounter", "performer"} <= set(every.parameters)
     (to_patients,) = includes(indexer, "Observation", "_include=Observation:*:Patient")
     assert "encounter" not in to_patients.parameters
+    assert includes(indexer, "Binary", "_include=*", "_include=Binary:*") == ()
     reverse = includes(indexer, "Patient", "_revinclude=*")
     assert {"Observation", "Encounter", "Patient"} <= {i.source for i in reverse}
     assert {i.target for i in reverse} == {"Patient"}
