@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     max_resource: int = Field(
         12 * MIB, ge=1024, le=15 * MIB, description="largest stored resource without a Binary's content"
     )
+    attachment_inline: int = Field(
+        MIB, ge=0, description="largest Attachment.data, decoded, that stays inline; larger is a Binary"
+    )
     bundle_max: int = Field(10_000, ge=1, description="most entries of a batch or transaction")
     conditional_delete: Literal["single", "multiple"] = Field(
         "single", description="whether DELETE [type]?criteria may delete several resources"

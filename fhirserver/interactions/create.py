@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fhirserver.interactions import prepare
+from fhirserver.interactions import attachments, prepare
 from fhirserver.interactions.criteria import single_match
 from fhirserver.interactions.integrity import check_references
 from fhirserver.interactions.respond import respond, save
@@ -30,8 +30,10 @@ async def create(request: Request, server: "Server") -> Result:
             if existing:
                 return await respond(200, existing, request, server)
         issues = await check_references(resource, request, unit, server)
-        stored = await prepare.version(resource, request, None, server)
+        kept, contents = attachments.apart(resource, request, server)
+        stored = await prepare.version(kept, request, None, server)
         unit.put(stored, None)
+        await attachments.put(contents, unit, server)
         await save(unit, request)
         return await respond(201, stored, request, server, issues)
 

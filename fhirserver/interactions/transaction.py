@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fhirserver.errors import BadRequest, FHIRError, Issue, NotFound, PreconditionFailed
-from fhirserver.interactions import links, prepare
+from fhirserver.interactions import attachments, links, prepare
 from fhirserver.interactions.criteria import encode, single_match
 from fhirserver.interactions.delete import delete_found, to_delete
 from fhirserver.interactions.respond import respond
@@ -78,7 +78,9 @@ class Targets:
         if previous is None:
             self.versions[url] = 1
         elif entry.result is not None or (
-            request.method == "PUT" and request.resource and prepare.same(request.resource, previous)
+            request.method == "PUT"
+            and request.resource
+            and prepare.same(attachments.apart(request.resource, request, server)[0], previous)
         ):
             self.versions[url] = previous.version
         else:

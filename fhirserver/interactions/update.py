@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fhirserver.errors import BadRequest, PreconditionFailed
-from fhirserver.interactions import prepare
+from fhirserver.interactions import attachments, prepare
 from fhirserver.interactions.criteria import encode, single_match
 from fhirserver.interactions.integrity import check_references
 from fhirserver.interactions.respond import respond, save
@@ -86,11 +86,15 @@ async def store(
     resource: Resource, previous: Stored | None, unit: Unit, request: Request, server: "Server"
 ) -> Result:
     """Store an accepted resource as the next version; equal to the current one, it changes nothing."""
+    resource, contents = attachments.apart(resource, request, server)
     if previous and prepare.same(resource, previous, request.blob):
+        if await attachments.put(contents, unit, server):  # somebody has deleted or replaced one
+            await save(unit, request)
         return await respond(200, previous, request, server)
     issues = await check_references(resource, request, unit, server)
     stored = await prepare.version(resource, request, previous, server)
     unit.put(stored, previous)
+    await attachments.put(contents, unit, server)
     await save(unit, request)
     created = previous is None or previous.deleted
     return await respond(201 if created else 200, stored, request, server, issues)
