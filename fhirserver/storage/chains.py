@@ -16,16 +16,21 @@ from fhirserver.storage.drivers import choose
 from fhirserver.storage.filters import exactly
 
 MOST = 5000
+STEPS = 64
+"""So many steps one search may have, whatever their order."""
 
 
 async def resolve(database: Database, type: str, condition: q.Condition) -> q.Condition:
     """The condition without Refers and Referred.
 
     Raises:
-        TooCostly: a step matches more than ``MOST`` resources.
+        TooCostly: a step matches more than ``MOST`` resources, or there are too many steps.
     """
-    if not _follows(condition):
+    steps = _steps(condition)
+    if not steps:
         return condition
+    if steps > STEPS:
+        raise TooCostly(f"The search has {steps} chains; {STEPS} are the most")
     match condition:
         case q.And(parts):
             return q.And(await _each(database, type, await _narrowed(database, type, parts)))
@@ -47,7 +52,7 @@ async def _each(database: Database, type: str, parts: Iterable[q.Condition]) -> 
 
 async def _narrowed(database: Database, type: str, parts: tuple[q.Condition, ...]) -> tuple[q.Condition, ...]:
     """The parts of an And, its chains confined to what the others find, if these find little."""
-    plain = q.And(tuple(part for part in parts if not _follows(part)))
+    plain = q.And(tuple(part for part in parts if not _steps(part)))
     if not plain.all or not choose(plain).selective:
         return parts
     try:
@@ -112,12 +117,14 @@ async def _read(database: Database, type: str, condition: q.Condition, fields: D
     return rows
 
 
-def _follows(condition: q.Condition) -> bool:
-    """Whether the condition is about other resources as well."""
+def _steps(condition: q.Condition) -> int:
+    """How many steps to other resources the condition has."""
     match condition:
         case q.And(parts) | q.Or(parts):
-            return any(map(_follows, parts))
+            return sum(map(_steps, parts))
         case q.Not(inner):
-            return _follows(inner)
+            return _steps(inner)
+        case q.Refers() | q.Referred():
+            return 1 + _steps(condition.condition)
         case _:
-            return isinstance(condition, q.Refers | q.Referred)
+            return 0

@@ -232,6 +232,12 @@ def test_a_chain_that_matches_too_much_is_refused(
     assert found(confined, mark) == ["O2"]
 
 
+def test_too_many_chains_are_refused(client: httpx2.Client) -> None:
+    answer = client.get("/Observation?" + "&".join(["patient.name=x"] * 65))
+    assert answer.status_code == 422
+    assert "65 chains" in answer.json()["issue"][0]["details"]["text"]
+
+
 def test_what_can_be_included_is_declared(client: httpx2.Client) -> None:
     resources = {r["type"]: r for r in client.get("/metadata").json()["rest"][0]["resource"]}
     observation = resources["Observation"]
