@@ -23,6 +23,13 @@ from fhirserver.storage.documents import Document
 MAX_CHANGES = 64
 MAX_WRITES = 400
 COMMIT_SECONDS = 30
+WRITES_A_SECOND = 200
+"""What a busy machine manages at least: a large transaction is given more time."""
+EMBEDDED_MOST = 320_000_000
+"""Bytes of its cache that one change may take in the embedded engine, which stands still at 400 MB."""
+ENTRY_WEIGHT = 1024
+BODY_WEIGHT = 4
+"""What an index entry, and a byte of a body, take there: measured, with the log of operations."""
 DUPLICATE_KEY = 11000
 TOO_LARGE = (10334, 17280, 257)
 
@@ -43,6 +50,13 @@ class Write:
     @property
     def key(self) -> str:
         return f"{self.type}/{self.document['_id']}"
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of cache it takes until it is committed."""
+        entries = len(self.document.get("keys", ())) + len(self.document.get("sorted", ())) + 4
+        bodies = len(self.document["body"]) + (len(self.retired["body"]) if self.retired else 0)
+        return ENTRY_WEIGHT * entries * (2 if self.retired else 1) + BODY_WEIGHT * bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +115,11 @@ class Committer:
         """
         if not change.writes and not change.locks:
             return
+        if self._database.embedded and sum(write.weight for write in change.writes) > EMBEDDED_MOST:
+            raise TooLarge(
+                f"{len(change.writes)} resources of this size are more than the embedded engine stores at once;"
+                " MongoDB stores more"
+            )
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((change, future))
         self._wake.set()
@@ -198,7 +217,7 @@ class Committer:
         async def write(session: AsyncClientSession) -> None:
             await self._write(changes, session)
 
-        with timeout(COMMIT_SECONDS):
+        with timeout(max(COMMIT_SECONDS, sum(len(c.writes) for c in changes) / WRITES_A_SECOND)):
             async with self._database.client.start_session() as session:
                 await session.with_transaction(write)
 
