@@ -117,8 +117,8 @@ class Committer:
             return
         if self._database.embedded and sum(write.weight for write in change.writes) > EMBEDDED_MOST:
             raise TooLarge(
-                f"{len(change.writes)} resources of this size are more than the embedded engine stores at once;"
-                " MongoDB stores more"
+                f"{len(change.writes)} resources of this size are more than the embedded engine stores "
+                "at once; MongoDB stores more"
             )
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((change, future))
