@@ -32,20 +32,20 @@ class Operation:
     complete: bool = False
 
 
-def transactions(people: list[Person], count: int) -> Iterator[Call]:
+def transactions(people: Iterable[Person], count: int, entries: int = ENTRIES) -> Iterator[Call]:
     """The whole population, in Bundles of 50 updates that create; the count does not limit it.
 
     A person is in one Bundle, whole, because references must lead somewhere; measurements fill it up.
     """
     bundle: list[Element] = []
     for someone in people:
-        resources = list(record(someone))[:ENTRIES]
-        if len(bundle) + len(resources) > ENTRIES:
-            yield _transaction(bundle)
+        resources = list(record(someone))[:entries]
+        if len(bundle) + len(resources) > entries:
+            yield _transaction(bundle, entries)
             bundle = []
         bundle += resources
     if bundle:
-        yield _transaction(bundle)
+        yield _transaction(bundle, entries)
 
 
 def creates(people: list[Person], count: int) -> Iterator[Call]:
@@ -102,16 +102,14 @@ OPERATIONS = (
 )
 
 
-def _transaction(resources: list[Element]) -> Call:
+def _transaction(resources: list[Element], entries: int) -> Call:
     patient = next(r for r in resources if r["resourceType"] == "Patient")
-    fillers = (_pulse(patient["id"], n) for n in range(ENTRIES - len(resources)))
-    entries = [
+    fillers = (_pulse(patient["id"], n) for n in range(entries - len(resources)))
+    entry = [
         {"resource": resource, "request": {"method": "PUT", "url": _name(resource)}}
         for resource in (*resources, *fillers)
     ]
-    return Call(
-        "POST", BASE, format_json({"resourceType": "Bundle", "type": "transaction", "entry": entries})
-    )
+    return Call("POST", BASE, format_json({"resourceType": "Bundle", "type": "transaction", "entry": entry}))
 
 
 def _pulse(patient: str, n: int) -> Element:

@@ -1,5 +1,6 @@
-"""CPU time of a server and of the database engine that it starts. Linux: /proc/<pid>/stat."""
+"""CPU time and memory of a server and of the database engine that it starts. Linux: /proc/<pid>."""
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -25,16 +26,47 @@ def cpu(pid: int) -> CPU:
     app = database = 0.0
     for process in tree(pid):
         try:
-            command = Path(f"/proc/{process}/cmdline").read_bytes().lower()
+            engine = _is_engine(process)
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         except FileNotFoundError:
             continue  # it ended meanwhile
         seconds = (int(fields[11]) + int(fields[12])) / _TICKS
-        if b"secantus" in command or b"mongod" in command:
+        if engine:
             database += seconds
         else:
             app += seconds
     return CPU(app, database)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident memory in MiB, now and at most since ``forget_peaks``; that of several processes is added."""
+
+    app: float
+    app_peak: float
+    database: float
+    database_peak: float
+
+
+def memory(pid: int) -> Memory:
+    """Memory of the process tree under a server, told apart as the CPU is."""
+    sums = {(engine, name): 0.0 for engine in (False, True) for name in ("VmRSS", "VmHWM")}
+    for process in tree(pid):
+        try:
+            engine, lines = _is_engine(process), _lines(f"/proc/{process}/status")
+        except FileNotFoundError:
+            continue  # it ended meanwhile
+        for name, _, value in (line.partition(":") for line in lines):
+            if (engine, name) in sums:
+                sums[engine, name] += int(value.split()[0]) / 1024
+    return Memory(sums[False, "VmRSS"], sums[False, "VmHWM"], sums[True, "VmRSS"], sums[True, "VmHWM"])
+
+
+def forget_peaks(pid: int) -> None:
+    """Let the peaks of the process tree begin at what is resident now (proc_pid_clear_refs(5))."""
+    for process in tree(pid):
+        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+            Path(f"/proc/{process}/clear_refs").write_text("5")
 
 
 def machine() -> str:
@@ -70,6 +102,11 @@ def tree(pid: int) -> list[int]:
             except FileNotFoundError:
                 continue  # the thread ended meanwhile
     return found
+
+
+def _is_engine(pid: int) -> bool:
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().lower()
+    return b"secantus" in command or b"mongod" in command
 
 
 def _lines(path: str) -> list[str]:

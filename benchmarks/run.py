@@ -1,7 +1,8 @@
 """Measure a server of its own: ``python -m benchmarks.run --size 300``.
 
 Starts ``fhirserver serve`` with an empty embedded database, loads a synthetic population, measures one
-operation after the other and writes ``benchmarks/results.md``. Server, engine and load share the cores.
+operation after the other, compares reads with a bare route, looks at what is large, and writes
+``benchmarks/results.md``. Server, engine and load share the cores.
 """
 
 import argparse
@@ -9,18 +10,21 @@ import asyncio
 import math
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import load
+from benchmarks.comparison import compare
+from benchmarks.large import hundreds, memories
 from benchmarks.operations import OPERATIONS, Operation
 from benchmarks.people import Person, patients
 from benchmarks.processes import CPU, commit, cpu, machine
+from benchmarks.report import Section
 from benchmarks.server import RunningServer, running
 
 RESULTS = Path(__file__).with_name("results.md")
@@ -58,18 +62,32 @@ class Row:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
-    people = list(islice(patients(options.seed), options.size))
-    busy = os.getloadavg()[0]
+    everybody = patients(options.seed)
+    people = list(islice(everybody, options.size))
+    busy, start, console = os.getloadavg()[0], time.monotonic(), Console(width=130)
+    sections = []
     with running(options.workers) as server:
-        rows = [_measure(operation, people, server, options) for operation in OPERATIONS]
-    _print(rows)
+        for section in _sections(people, everybody, server, options):
+            section.show(console)
+            sections.append(section)
+    took = time.monotonic() - start
     settings = (
         f"{options.size} people (seed {options.seed}), {options.concurrency} connections, at most "
         f"{options.count} calls and {options.seconds:g} s an operation, {options.workers} server "
-        f"process(es), embedded engine; load average before {busy:.1f}"
+        f"process(es), embedded engine; load average before {busy:.1f}; {took:.0f} s in all"
     )
-    options.output.write_text(_markdown(rows, settings))
-    return 1 if any(row.measured.errors for row in rows) else 0
+    options.output.write_text(_markdown(sections, settings))
+    return 1 if any(section.errors for section in sections) else 0
+
+
+def _sections(
+    people: list[Person], more: Iterator[Person], server: RunningServer, options: argparse.Namespace
+) -> Iterator[Section]:
+    """``more`` are people who are not loaded yet."""
+    yield _operations([_measure(operation, people, server, options) for operation in OPERATIONS])
+    yield compare(people, server, options.concurrency, options.rounds, options.round_seconds)
+    yield hundreds(more, server, options.seconds)
+    yield memories(more, server, options.export_size)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -82,6 +100,14 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--seconds", type=float, default=15.0, help="most seconds of an operation (default 15)"
     )
     parser.add_argument("--workers", type=int, default=1, help="server processes (default 1)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of compared reads (default 5)")
+    parser.add_argument("--round-seconds", type=float, default=2.0, help="seconds of a round (default 2)")
+    parser.add_argument(
+        "--export-size",
+        type=float,
+        default=20.0,
+        help="megabytes that are loaded before the export (default 20)",
+    )
     parser.add_argument("--output", type=Path, default=RESULTS, help="results file")
     return parser.parse_args(arguments)
 
@@ -104,44 +130,32 @@ def _measure(
     return Row(operation.name, measured, cpu(server.pid).since(before), own, note)
 
 
-def _print(rows: list[Row]) -> None:
-    table = Table(title="Measured")
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "operation" else "right")
-    for row in rows:
-        table.add_row(*row.cells())
-    console = Console(width=130)
-    console.print(table)
-    for row in rows:
-        if row.note:
-            console.print(row.note)
-        for error, count in row.measured.errors.items():
-            console.print(f"[red]{row.name}: {count} x {error}[/red]")
-
-
-def _markdown(rows: list[Row], settings: str) -> str:
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" + "|---:" * (len(COLUMNS) - 1) + "|"]
-    lines += ["| " + " | ".join(row.cells()) + " |" for row in rows]
-    errors = [f"- {r.name}: {n} x {error}" for r in rows for error, n in r.measured.errors.items()]
-    return "\n".join(
-        (
-            "# What is fast, measured",
-            "",
-            "Written by `python -m benchmarks.run`. CPU is per call, user and system, of the server's",
-            "processes, the engine's and the load generator's, which share the cores. Every write is durable",
-            "before it is answered. HL7v2 messages are answered when they are stored; their CPU is counted",
-            "until they are processed.",
-            "",
-            f"- Machine: {machine()}",
-            f"- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; commit {commit()}",
-            f"- Settings: {settings}",
-            "",
-            *lines,
-            "",
-            *(f"{row.note}.\n" for row in rows if row.note),
-            *(["Errors:", "", *errors, ""] if errors else []),
-        )
+def _operations(rows: list[Row]) -> Section:
+    return Section(
+        "Operations",
+        "CPU is per call, user and system, of the server's processes, the engine's and the load\n"
+        "generator's. HL7v2 messages are answered when they are stored; their CPU is counted until they are\n"
+        "processed.",
+        COLUMNS,
+        [row.cells() for row in rows],
+        [f"{row.note}." for row in rows if row.note],
+        [f"{r.name}: {n} x {error}" for r in rows for error, n in r.measured.errors.items()],
     )
+
+
+def _markdown(sections: list[Section], settings: str) -> str:
+    head = (
+        "# What is fast, measured",
+        "",
+        "Written by `python -m benchmarks.run` (`make bench`). Server, engine and load generator share the",
+        "cores. Every write is durable before it is answered.",
+        "",
+        f"- Machine: {machine()}",
+        f"- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; commit {commit()}",
+        f"- Settings: {settings}",
+        "",
+    )
+    return "\n".join((*head, *(section.markdown() for section in sections)))
 
 
 if __name__ == "__main__":

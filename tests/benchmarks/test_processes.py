@@ -3,8 +3,11 @@ import subprocess
 import sys
 import time
 
-from benchmarks.processes import CPU, cpu, machine
+import pytest
 
+from benchmarks.processes import CPU, cpu, forget_peaks, machine, memory
+
+HOLD = "import sys\nheld = bytearray(b'x') * 50_000_000\ndel held\nprint(flush=True)\ninput()"
 BURN = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
 
 
@@ -33,3 +36,27 @@ def test_a_difference() -> None:
 
 def test_the_machine_is_named() -> None:
     assert f"{os.cpu_count()} cores" in machine()
+
+
+@pytest.mark.parametrize("name", ["worker", "secantus"])
+def test_memory_and_its_peak_are_the_programs_or_the_engines(name: str) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLD, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()
+        first = memory(child.pid)
+        forget_peaks(child.pid)
+        later = memory(child.pid)
+    finally:
+        child.communicate(b"\n")
+    peaks = [
+        (m.app_peak, m.database_peak) if name == "worker" else (m.database_peak, m.app_peak)
+        for m in (first, later)
+    ]
+    (peak, none), (forgotten, _) = peaks
+    assert none == 0
+    assert peak > 50_000_000 / 2**20
+    assert forgotten < peak - 40
+    assert 0 < later.app + later.database <= forgotten
