@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+from fhirserver.errors import TooCostly
 from fhirserver.search import query as q
 from fhirserver.storage.chains import resolve
 from fhirserver.storage.database import Collection, Database, run
@@ -21,6 +22,7 @@ from fhirserver.storage.filters import exactly
 from fhirserver.storage.limits import affordable, limited
 
 WINDOW = 4096
+FOLLOWED = 256
 KEYS = 8
 """A search of so many common keys is read key by key."""
 
@@ -57,7 +59,12 @@ async def rows(
         TooCostly: a step of a chain matches too much, all would have to be sorted, or it takes too long.
     """
     with limited(database):
-        condition = await resolve(database, query.type, query.condition)
+        try:
+            condition = await resolve(database, query.type, query.condition)
+        except TooCostly:
+            if query.sort:
+                raise
+            return _placed(query.type, await _followed(database, query, after, limit))
         if isinstance(condition, q.Nothing):
             return []
         driver = choose(condition)
@@ -65,16 +72,23 @@ async def rows(
         if query.sort:
             await affordable(database, query.type, driver)
             documents = await _sorted(database, query, driver, rest, after, limit)
-            positions = [Position(tuple(d["k"]), d["_id"]) for d in documents]
+        elif driver.selective:
+            collection = database.collection(query.type)
+            documents = await _newest(collection, driver.filters, rest, _past_seq(after), limit)
         else:
-            if driver.selective:
-                collection = database.collection(query.type)
-                documents = await _newest(collection, driver.filters, rest, _past_seq(after), limit)
-            else:
-                documents = await _windows(database, query.type, condition, rest, after, limit)
-            positions = [Position((), int(d["seq"])) for d in documents]
-    found = [from_document(query.type, d["_id"], d) for d in documents]
-    return list(zip(found, positions, strict=True))
+            documents = await _windows(database, query.type, condition, rest, after, limit)
+    return _placed(query.type, documents)
+
+
+def _placed(type: str, documents: list[Document]) -> list[tuple[Stored, Position]]:
+    """Each resource with its position."""
+    return [
+        (
+            from_document(type, d["_id"], d),
+            Position(tuple(d["k"]), d["_id"]) if "k" in d else Position((), int(d["seq"])),
+        )
+        for d in documents
+    ]
 
 
 async def count(database: Database, query: q.Query) -> int:
@@ -131,8 +145,7 @@ async def _windows(
     newest are read as they are, and, when few of them match, what is older by the driver.
     """
     collection = database.collection(type)
-    counter = await database.collection("counters").find_one({"_id": "seq"})
-    high = int(after.tie) if after else (int(counter["n"]) if counter else 0) + 1
+    high = await _start(database, after)
     keys, older = choose(condition).keys(), closest(condition)
     indexed: list[Document] = [{"keys": key} for key in keys] if len(keys) <= KEYS else []
     window, read = max(WINDOW // 16, 2 * limit), 0
@@ -149,6 +162,42 @@ async def _windows(
         found += await _newest(collection, filters, rest, [], limit - len(found))
         high, window, read = low, window * 4, read + window
     return found
+
+
+async def _followed(database: Database, query: q.Query, after: Position | None, limit: int) -> list[Document]:
+    """Chains that match too much as a whole: the newest resources, a window at a time, and where these lead.
+
+    Raises:
+        TooCostly: even a few resources lead to too much.
+    """
+    collection = database.collection(query.type)
+    parts = query.condition.all if isinstance(query.condition, q.And) else (query.condition,)
+    high, window = await _start(database, after), FOLLOWED
+    found: list[Document] = []
+    while high > 1 and len(found) < limit:
+        low = max(1, high - window)
+        between = {"$match": {"seq": {"$gte": low, "$lt": high}}}
+        ids = tuple(row["_id"] for row in await run(collection, [between, {"$project": {"_id": 1}}]))
+        if ids:
+            try:
+                condition = await resolve(database, query.type, q.And((q.Ids(ids), *parts)))
+            except TooCostly:
+                if len(ids) == 1:
+                    raise
+                window = max(1, window // 4)
+                continue
+            exact: Document = {"$match": exactly(condition)}
+            found += await _newest(collection, choose(condition).filters, [exact], [], limit - len(found))
+        high, window = low, min(2 * window, WINDOW)
+    return found
+
+
+async def _start(database: Database, after: Position | None) -> int:
+    """The ``seq`` before which a page begins."""
+    if after:
+        return int(after.tie)
+    counter = await database.collection("counters").find_one({"_id": "seq"})
+    return (int(counter["n"]) if counter else 0) + 1
 
 
 async def _sorted(

@@ -221,15 +221,32 @@ def test_a_chain_that_matches_too_much_is_refused(
     client: httpx2.Client, mark: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chains, "MOST", 2)
-    for query in ("Patient?_has:Observation:patient:status=final", "Observation?has-member.status=final"):
+    has, member = "Patient?_has:Observation:patient:status=final", "Observation?has-member.status=final"
+    for query in (f"{has}&_sort=_id", f"{member}&_total=accurate", f"{member}&_summary=count"):
         answer = client.get(f"/{query}")
         assert answer.status_code == 422
         assert answer.json()["issue"][0]["code"] == "too-costly"
+    # Without a sort, the newest are looked at first.
+    assert set(found(client.get(f"/{has}").json(), mark)) >= {"Pa", "Pb"}
+    assert set(found(client.get(f"/{member}").json(), mark)) >= {"O2"}
     # What the rest of the search finds is little: then the chain needs not look at all of them.
-    confined = client.get(f"/Patient?_has:Observation:patient:status=final&_id={mark}-a").json()
+    confined = client.get(f"/{has}&_id={mark}-a&_sort=_id").json()
     assert found(confined, mark) == ["Pa"]
-    confined = client.get(f"/Observation?has-member.status=final&_id={mark}-2,{mark}-3").json()
+    confined = client.get(f"/{member}&_id={mark}-2,{mark}-3&_sort=_id").json()
     assert found(confined, mark) == ["O2"]
+
+
+def test_pages_of_a_chain_that_matches_much(
+    client: httpx2.Client, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chains, "MOST", 2)
+    url, seen = "/Patient?_has:Observation:patient:status=final&_count=1", []
+    while url:
+        body = client.get(url).json()
+        seen += [e["resource"]["id"] for e in body["entry"]]
+        url = {link["relation"]: link["url"] for link in body["link"]}.get("next", "")
+    assert len(set(seen)) == len(seen)
+    assert {f"{mark}-a", f"{mark}-b"} <= set(seen)
 
 
 def test_too_many_chains_are_refused(client: httpx2.Client) -> None:
