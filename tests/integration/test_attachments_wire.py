@@ -23,7 +23,7 @@ LARGE = CONTENT[: LIMIT + 1]
 def low(make_settings: Callable[..., Settings]) -> Iterator[httpx2.Client]:
     """A server where more than 300 bytes are large."""
     with (
-        serve(make_settings(http_port=free_port(), attachment_inline=LIMIT)) as live,
+        serve(make_settings(http_port=free_port(), attachment_inline=LIMIT, admin_operations=True)) as live,
         httpx2.Client(base_url=live.base_url, timeout=30) as client,
     ):
         yield client
@@ -308,3 +308,18 @@ def test_a_versioned_link_to_what_does_not_change(low: httpx2.Client) -> None:
     location = answer.json()["entry"][1]["response"]["location"].split("/")[-3]
     target = low.get(f"/DocumentReference/{location}").json()["relatesTo"][0]["target"]["reference"]
     assert target == f"DocumentReference/{id}/_history/1"
+
+
+def test_a_purge_removes_the_binaries_of_every_version(low: httpx2.Client) -> None:
+    patient, id = new(), new()
+    low.put(f"/Patient/{patient}", json={"resourceType": "Patient", "id": patient})
+    about = {"id": id, "subject": {"reference": f"Patient/{patient}"}}
+    urls = [
+        low.put(f"/DocumentReference/{id}", json=document(attachment(content), **about)).json()["content"][0][
+            "attachment"
+        ]["url"]
+        for content in (LARGE, LARGE + b"?")
+    ]
+    assert [low.get(f"/{url}").status_code for url in urls] == [200, 200]
+    assert low.post(f"/Patient/{patient}/$purge").status_code == 200
+    assert [low.get(f"/{url}").status_code for url in urls] == [404, 404]
