@@ -255,6 +255,30 @@ def test_too_many_chains_are_refused(client: httpx2.Client) -> None:
     assert "65 chains" in answer.json()["issue"][0]["details"]["text"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["$where", "{$gt:''}", '{"$ne":1}', "(" * 500, "\\", "a\\,b", "é|$,|", "%", "*", "'", '"', ".*", "\x1f"],
+)
+@pytest.mark.parametrize(
+    "name",
+    ["_filter", "_include", "_revinclude", "_list", "_has:Observation:patient:code", "organization.name"],
+)
+def test_hostile_values_are_refused_or_match_nothing(client: httpx2.Client, name: str, value: str) -> None:
+    for written in (value, f"given co {value}", f'given ew "{value}"'):
+        answer = client.get("/Patient", params={name: written, "_id": "nobody"})
+        assert answer.status_code in (200, 400, 422), answer.text
+        assert not answer.json().get("entry")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_has:" * 400, "_has:Patient", "patient." * 400, ".", "..name", "patient.", ":", "_has:a:b:c:d:e"],
+)
+def test_hostile_names_are_refused(client: httpx2.Client, name: str) -> None:
+    answer = client.get("/Observation", params={name: "x"})
+    assert answer.status_code in (400, 422), answer.text
+
+
 def test_what_can_be_included_is_declared(client: httpx2.Client) -> None:
     resources = {r["type"]: r for r in client.get("/metadata").json()["rest"][0]["resource"]}
     observation = resources["Observation"]
