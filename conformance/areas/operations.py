@@ -193,6 +193,36 @@ def document(target: Target) -> None:
 
 @check(
     AREA,
+    "$merge lets one patient replace another, with what refers to it",
+    "https://build.fhir.org/patient-operation-merge.html",
+    "Patient/$merge",
+    "Patient/create",
+    "Patient/read",
+    "Observation/create",
+    "Observation/read",
+)
+def merge(target: Target) -> None:
+    source, survivor = target.create("Patient"), target.create("Patient")
+    own = target.create("Observation", subject={"reference": f"Patient/{source['id']}"})
+    asked = {
+        "source-patient_valueReference": {"reference": f"Patient/{source['id']}"},
+        "target-patient_valueReference": {"reference": f"Patient/{survivor['id']}"},
+    }
+    preview = parameters(**asked, preview_valueBoolean=True)
+    expect.resource(target.send("POST", "Patient/$merge", preview), "Parameters")
+    links = expect.resource(target.get(f"Patient/{source['id']}"), "Patient").get("link", [])
+    expect.require(not links, "a preview has changed the source")
+    expect.resource(target.send("POST", "Patient/$merge", parameters(**asked)), "Parameters")
+    replaced = expect.resource(target.get(f"Patient/{source['id']}"), "Patient")
+    expect.equal("active of the source", replaced.get("active"), False)
+    expect.equal("links of the source", [each["type"] for each in replaced["link"]], ["replaced-by"])
+    moved = expect.resource(target.get(f"Observation/{own['id']}"), "Observation")
+    expect.equal("subject", moved["subject"].get("reference"), f"Patient/{survivor['id']}")
+    expect.outcome(target.send("POST", "Patient/$merge", parameters()), 400, 422)
+
+
+@check(
+    AREA,
     "$purge leaves nothing of a patient, no history either",
     "https://build.fhir.org/patient-operation-purge.html",
     "Patient/$purge",

@@ -9,6 +9,7 @@ from fhirserver.operations.docref import docref
 from fhirserver.operations.document import document
 from fhirserver.operations.everything import everything
 from fhirserver.operations.match import match
+from fhirserver.operations.merge import merge
 from fhirserver.operations.meta import meta_add, meta_delete, meta_of_resource, meta_of_types
 from fhirserver.operations.purge import purge
 from fhirserver.operations.registry import Operation
@@ -38,6 +39,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ("Patient",),
     ),
     Operation("match", HL7 + "Patient-match", {"type": match}, ("Patient",)),
+    Operation("merge", HL7 + "Patient-merge", {"type": merge}, ("Patient",), changes=True),
     Operation("purge", "", {"instance": purge}, ("Patient",), changes=True),
     Operation("docref", US_CORE + "docref", {"type": docref}, ("DocumentReference",)),
     Operation(
