@@ -114,11 +114,27 @@ async def _search(key: Key, server: Server) -> list[Found]:
     found = [Found(one, json.stored(one.body)) for one in stored]
     # A search without a system also finds those that have one.
     pair = (key.system, key.value)
-    return [
-        f
-        for f in found
-        if pair in {(i.get("system", ""), i.get("value", "")) for i in identifiers(f.resource)}
-    ]
+    return _remaining(
+        [
+            f
+            for f in found
+            if pair in {(i.get("system", ""), i.get("value", "")) for i in identifiers(f.resource)}
+        ]
+    )
+
+
+def _remaining(found: list[Found]) -> list[Found]:
+    """Without the patients that another one of them has replaced: it has their identifiers since."""
+    names = {f.stored.reference for f in found}
+
+    def replaced(resource: Resource) -> bool:
+        return any(
+            link.get("type") == "replaced-by" and link["other"].get("reference") in names
+            for link in resource.get("link", ())
+        )
+
+    # Where each is replaced by another, nobody knows who is left.
+    return [f for f in found if not replaced(f.resource)] or found
 
 
 def _split(token: str) -> Iterator[str]:

@@ -133,6 +133,23 @@ async def test_doubtful_identity_is_held(
         await apply(feed, sent)
 
 
+async def test_what_is_about_a_merged_patient_is_about_the_one_that_is_left(feed: Feed) -> None:
+    links = [
+        [{"type": "replaced-by", "other": {"reference": "Patient/2"}}],
+        [{"type": "replaces", "other": {"reference": "Patient/1"}}],
+    ]
+    for id, link in zip("12", links, strict=True):
+        await feed.put(patient({**IPP, "use": "old"}, link=link, id=id))
+    communication = {
+        "resourceType": "Communication",
+        "status": "completed",
+        "subject": {"reference": "urn:uuid:a"},
+    }
+    await apply(feed, mention("urn:uuid:a", patient(IPP), IPP), post("urn:uuid:c", communication))
+    assert (await feed.only("Communication"))["subject"]["reference"] == "Patient/2"
+    assert len(await feed.search("Patient")) == 2
+
+
 async def test_a_document_is_one_whatever_way_it_comes(feed: Feed) -> None:
     """The same CDA by HTTP and inside an HL7v2 message has one uniqueId and one content."""
     await feed.take(cda("1"), "cda")
