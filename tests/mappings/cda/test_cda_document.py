@@ -113,11 +113,8 @@ def test_embedded_file_refused(text: str) -> None:
 
 def test_an_embedded_document_may_be_large() -> None:
     content = b"%PDF-1.4" + bytes(12_000_000)
-    document = cda.read(
-        level_1(
-            f'<text mediaType="application/pdf" representation="B64">{base64.b64encode(content).decode()}</text>'
-        )
-    )
+    data = base64.b64encode(content).decode()
+    document = cda.read(level_1(f'<text mediaType="application/pdf" representation="B64">{data}</text>'))
     assert document.content is not None
     assert document.content.data == content
 
