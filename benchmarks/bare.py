@@ -16,13 +16,12 @@ from starlette.routing import Route
 
 URI = "BARE_MONGODB_URI"
 DATABASE = "fhirserver"
-CONNECTIONS = 6
-"""As many as the server has to the embedded engine, which is slower with more."""
 
 
 @contextlib.asynccontextmanager
 async def _connected(application: Starlette) -> AsyncIterator[None]:
-    async with AsyncMongoClient[dict[str, Binary]](os.environ[URI], maxPoolSize=CONNECTIONS) as client:
+    # The driver's own number of connections: fewer were slower.
+    async with AsyncMongoClient[dict[str, Binary]](os.environ[URI]) as client:
         application.state.database = client[DATABASE]
         yield
 
