@@ -57,7 +57,7 @@ class Rule:
         self.test = test
 
     def check(self, item: Any, parent: dict[str, Any], node: Node, scope: Scope) -> None:
-        """Look closely at a value and report what is wrong with it: nothing, where the name alone is checked."""
+        """Look closely and report what is wrong: nothing, where the name alone is checked."""
 
     def _array(self, item: Any, node: Node, scope: Scope) -> bool:
         """Whether the item is an array with something in it, as repeating elements are."""
