@@ -110,6 +110,9 @@ def _spread(low: str, high: str) -> int:
         return 4
     if name.endswith(":wide"):
         return 15
+    if name == "@code":
+        # Behind the code itself, when any value beyond a limit will do.
+        return 20 if start.rpartition("|")[2][:7] == end.rpartition("|")[2][:7] else 65
     days = _days(start, end)
     if days is not None:
         return 15 if days <= 2 else 40 if days <= 62 else 70

@@ -160,7 +160,10 @@ async def _windows(
         low = max(1, high - window)
         filters = [{**key, "seq": {"$gte": low, "$lt": high}} for key in indexed or [{}]]
         found += await _newest(collection, filters, rest, [], limit - len(found))
-        high, window, read = low, window * 4, read + window
+        high, read = low, read + window
+        # No more than what is missing seems to need.
+        needed = (limit - len(found)) * read * 5 // (4 * len(found)) if found else 4 * window
+        window = max(WINDOW // 16, min(4 * window, needed))
     return found
 
 
