@@ -69,6 +69,12 @@ def forget_peaks(pid: int) -> None:
             Path(f"/proc/{process}/clear_refs").write_text("5")
 
 
+def others() -> float:
+    """Seconds of CPU that programs other than this one and what it started and ended have used since boot."""
+    user, nice, system, _, _, *interrupts = (int(n) for n in _lines("/proc/stat")[0].split()[1:8])
+    return (user + nice + system + sum(interrupts)) / _TICKS - sum(os.times()[:4])
+
+
 def machine() -> str:
     """The processor, its cores and the memory, in one line."""
     model = next(

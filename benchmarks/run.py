@@ -23,7 +23,7 @@ from benchmarks.comparison import compare
 from benchmarks.large import hundreds, memories
 from benchmarks.operations import OPERATIONS, Operation
 from benchmarks.people import Person, patients
-from benchmarks.processes import CPU, commit, cpu, machine
+from benchmarks.processes import CPU, commit, cpu, machine, others
 from benchmarks.report import Section
 from benchmarks.server import RunningServer, running
 
@@ -64,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     everybody = patients(options.seed)
     people = list(islice(everybody, options.size))
-    busy, start, console = os.getloadavg()[0], time.monotonic(), Console(width=130)
+    busy, before, start = os.getloadavg()[0], others(), time.monotonic()
+    console = Console(width=130)
     sections = []
     with running(options.workers) as server:
         for section in _sections(people, everybody, server, options):
@@ -74,9 +75,14 @@ def main(arguments: list[str] | None = None) -> int:
     settings = (
         f"{options.size} people (seed {options.seed}), {options.concurrency} connections, at most "
         f"{options.count} calls and {options.seconds:g} s an operation, {options.workers} server "
-        f"process(es), embedded engine; load average before {busy:.1f}; {took:.0f} s in all"
+        "process(es), embedded engine"
     )
-    options.output.write_text(_markdown(sections, settings))
+    load_of_others = (
+        f"load average {busy:.1f} before; other programs used {(others() - before) / took:.1f} "
+        f"of {os.cpu_count()} cores during the {took:.0f} s"
+    )
+    console.print(f"Machine: {load_of_others}.")
+    options.output.write_text(_markdown(sections, settings, load_of_others))
     return 1 if any(section.errors for section in sections) else 0
 
 
@@ -143,7 +149,7 @@ def _operations(rows: list[Row]) -> Section:
     )
 
 
-def _markdown(sections: list[Section], settings: str) -> str:
+def _markdown(sections: list[Section], settings: str, load_of_others: str) -> str:
     head = (
         "# What is fast, measured",
         "",
@@ -153,6 +159,7 @@ def _markdown(sections: list[Section], settings: str) -> str:
         f"- Machine: {machine()}",
         f"- Date: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC; commit {commit()}",
         f"- Settings: {settings}",
+        f"- Load: {load_of_others}",
         "",
     )
     return "\n".join((*head, *(section.markdown() for section in sections)))

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from benchmarks.processes import CPU, cpu, forget_peaks, machine, memory
+from benchmarks.processes import CPU, cpu, forget_peaks, machine, memory, others
 
 HOLD = "import sys\nheld = bytearray(b'x') * 50_000_000\ndel held\nprint(flush=True)\ninput()"
 BURN = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
@@ -60,3 +60,13 @@ def test_memory_and_its_peak_are_the_programs_or_the_engines(name: str) -> None:
     assert peak > 50_000_000 / 2**20
     assert forgotten < peak - 40
     assert 0 < later.app + later.database <= forgotten
+
+
+def test_what_was_started_and_has_ended_is_not_of_others() -> None:
+    child = subprocess.Popen([sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    running, start = others(), time.monotonic()
+    child.communicate(b"\n")
+    used_meanwhile = (time.monotonic() - start) * (os.cpu_count() or 1)  # by others, at most
+    assert others() < running - 0.2 + used_meanwhile
