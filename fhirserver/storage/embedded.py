@@ -34,8 +34,9 @@ log = structlog.get_logger()
 class EmbeddedEngine:
     """The engine's process. ``port`` stays the same when the process had to be started again."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, cache: str = CACHE) -> None:
         self.data_dir = data_dir
+        self.cache = cache
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
         self._stopping = threading.Event()
@@ -101,7 +102,7 @@ class EmbeddedEngine:
                         *("--host", "127.0.0.1"),
                         *("--port", str(self.port)),
                         *("--storage-path", str(self.data_dir / "db")),
-                        *("--cache-size", CACHE),
+                        *("--cache-size", self.cache),
                         "--sync-on-commit",
                     ],
                     stdout=output,
