@@ -36,8 +36,8 @@ def validator(definitions: Definitions) -> Validator:
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
     """The embedded engine, one for the whole run; every test or module takes a database of its own."""
-    # The databases of all tests are in it at once, and it stands still when a fifth of its cache is waiting to
-    # be written (docs/decisions/0021).
+    # The databases of all tests are in it at once, and it stands still when a fifth of its cache waits to be
+    # written (docs/decisions/0021).
     engine = EmbeddedEngine(tmp_path_factory.mktemp("engine"), cache="8G")
     engine.start()
     yield engine
