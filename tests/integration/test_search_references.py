@@ -1,6 +1,6 @@
 """Searches that follow references, over the wire: included resources, chains, lists."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +8,9 @@ import httpx2
 import pytest
 
 from fhirserver.interactions import include
+from fhirserver.settings import Settings
 from fhirserver.storage import chains
+from tests.live import Live, free_port, serve
 
 FHIR = {"Content-Type": "application/fhir+json"}
 LOINC = "http://loinc.org"
@@ -60,7 +62,14 @@ def records(m: str, base: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def mark(live: Any) -> str:
+def live(make_settings: Callable[..., Settings]) -> Iterator[Live]:
+    """A server with a database of its own: what other tests store is too much for the limits tried here."""
+    with serve(make_settings(http_port=free_port())) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def mark(live: Live) -> str:
     mark = uuid4().hex[:12]
     with httpx2.Client(base_url=live.base_url) as client:
         for resource in records(mark, live.base_url):
