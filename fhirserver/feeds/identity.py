@@ -32,14 +32,23 @@ def other_keys(entry: Entry) -> tuple[list[Key], list[Key]]:
     return ins, numbers
 
 
-def find_patient(entry: Entry, found: dict[Key, list[Found]]) -> Found | None:
+def find_patient(entry: Entry, found: dict[Key, list[Found]], issues: list[Issue]) -> Found | None:
     """The one stored patient that has one of the other identifiers, those of the first rank first.
+
+    An input that is looked up by its INS is not held by a local number that a person with another INS has,
+    too: they are two persons, and a warning says so.
 
     Raises:
         Held: several have one, or the one has an identifier that contradicts.
     """
     for keys in other_keys(entry):
         matches = {match.stored.reference: match for key in keys for match in found.get(key, ())}
+        if entry.key and is_ins({"system": entry.key.system}):
+            same = {name: match for name, match in matches.items() if _may_be(entry.resource, match.resource)}
+            if len(same) < len(matches):
+                text = "A local number of this patient is also that of a patient with another INS"
+                issues.append(Issue("warning", "conflict", text, "Patient.identifier"))
+            matches = same
         if len(matches) > 1:
             text = f"{len(matches)} patients have one of the identifiers of this one"
             raise Held(text, Issue("error", "multiple-matches", text, "Patient.identifier"))
@@ -50,10 +59,15 @@ def find_patient(entry: Entry, found: dict[Key, list[Found]]) -> Found | None:
     return None
 
 
+def _may_be(sent: Resource, stored: Resource) -> bool:
+    """Whether both may be one person: not where both have a national identity (INS) and none in common."""
+    here, came = ins_values(stored.get("identifier", [])), ins_values(sent.get("identifier", []))
+    return not (here and came) or bool(here & came)
+
+
 def check_identity(sent: Resource, stored: Resource) -> None:
     """Raises Held when both have a national identity (INS) and none in common."""
-    here, came = ins_values(stored.get("identifier", [])), ins_values(sent.get("identifier", []))
-    if here and came and not here & came:
+    if not _may_be(sent, stored):
         _contradict("The patient found by another identifier has another INS")
 
 

@@ -90,7 +90,7 @@ async def _look_up(work: _Work, server: Server, seed: str, repeated: bool) -> No
         if matches:
             entry.found = _the_one(entry, matches, work.issues)
             entry.id = entry.found.stored.id
-        elif entry.type == "Patient" and (patient := find_patient(entry, found)):
+        elif entry.type == "Patient" and (patient := find_patient(entry, found, work.issues)):
             _take_for(entry, patient)
         elif entry.key:
             entry.id = entry.key.id

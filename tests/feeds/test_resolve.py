@@ -271,10 +271,18 @@ async def test_patient_known_by_another_number_is_the_same(feed: Feed, entry: An
     )
 
 
+@pytest.mark.parametrize("entry", [put, mention])
+async def test_one_local_number_under_two_ins_is_two_persons(feed: Feed, entry: Any) -> None:
+    await feed.put({**patient(IPP, OTHER_INS), "id": "0"})
+    resolved = await apply(feed, entry("urn:uuid:a", patient(INS, IPP), INS))
+    assert "another INS" in str(resolved.issues)
+    found = await feed.search("Patient")
+    assert sorted(INS in person["identifier"] for person in found) == [False, True]
+
+
 @pytest.mark.parametrize(
     ("stored", "sent", "text"),
     [
-        ([patient(IPP, OTHER_INS)], patient(INS, IPP), "another INS"),
         ([patient(IPP, LAB)], patient(INS, IPP, OTHER_LAB), "another number of the same system"),
         ([patient(IPP), patient(LAB)], patient(INS, IPP, LAB), "2 patients have one"),
         ([patient(IPP), patient(IPP)], patient(INS, IPP), "2 patients have one"),
