@@ -36,7 +36,7 @@ class Processing:
         Raises:
             Unavailable: try again later.
         """
-        issues = [Issue(**remark) for remark in item.remarks]  # type: ignore[arg-type]
+        issues = [Issue(**remark) for remark in item.remarks]  # type: ignore[arg-type]  # severities as stored by this server
         if item.reused:
             text = "The control id has come before with other content"
             issues.append(Issue("warning", "duplicate", f"control-id-reuse: {text}", "MSH-10"))

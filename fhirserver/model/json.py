@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -88,8 +89,8 @@ def _refuse_duplicates(body: bytes) -> None:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) != len(pairs):
-            seen: set[str] = set()
-            name = next(n for n, _ in pairs if n in seen or seen.add(n))  # type: ignore[func-returns-value]
+            counts = Counter(name for name, _ in pairs)
+            name = next(name for name, count in counts.items() if count > 1)
             raise MalformedBody(f"The name {name!r} occurs twice in one object", expression=name)
         return result
 

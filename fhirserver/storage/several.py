@@ -65,6 +65,6 @@ def _merge(rows: list[Row], sort: tuple[Sort, ...]) -> list[Row]:
     for i, rule in reversed(list(enumerate(sort))):
         # Resources without a value come last, whatever the direction.
         valued = [row for row in rows if row[1].values[i] is not None]
-        valued.sort(key=lambda row: row[1].values[i], reverse=rule.descending)  # type: ignore[arg-type, return-value]
+        valued.sort(key=lambda row: row[1].values[i], reverse=rule.descending)  # type: ignore[arg-type, return-value]  # values of one key are of one type
         rows = valued + [row for row in rows if row[1].values[i] is None]
     return rows

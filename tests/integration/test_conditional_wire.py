@@ -30,7 +30,8 @@ def patient(mark: str, **elements: Any) -> dict[str, Any]:
 
 
 def create(client: httpx2.Client, mark: str) -> str:
-    return client.post("/Patient", json=patient(mark), headers=FHIR).json()["id"]  # type: ignore[no-any-return]
+    id: str = client.post("/Patient", json=patient(mark), headers=FHIR).json()["id"]
+    return id
 
 
 def total(client: httpx2.Client, mark: str) -> int:

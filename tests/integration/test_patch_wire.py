@@ -35,7 +35,8 @@ ACTIVATE_FHIRPATH_XML = """<Parameters xmlns="http://hl7.org/fhir"><parameter><n
 
 def patient(client: httpx2.Client, **elements: Any) -> str:
     body = {"resourceType": "Patient", "gender": "female", **elements}
-    return client.post("/Patient", json=body, headers=FHIR).json()["id"]  # type: ignore[no-any-return]
+    id: str = client.post("/Patient", json=body, headers=FHIR).json()["id"]
+    return id
 
 
 @pytest.mark.parametrize(

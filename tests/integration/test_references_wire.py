@@ -37,7 +37,8 @@ def observation(reference: str, **elements: Any) -> dict[str, Any]:
 
 
 def patient(client: httpx2.Client) -> str:
-    return client.post("/Patient", json={"resourceType": "Patient"}, headers=FHIR).json()["id"]  # type: ignore[no-any-return]
+    id: str = client.post("/Patient", json={"resourceType": "Patient"}, headers=FHIR).json()["id"]
+    return id
 
 
 def entry(method: str, url: str, resource: Any = None, **more: Any) -> dict[str, Any]:

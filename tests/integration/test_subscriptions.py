@@ -91,7 +91,8 @@ def put(api: httpx2.Client, id: str, **elements: Any) -> dict[str, Any]:
     body = {"resourceType": "Patient", "id": id, **elements}
     answer = api.put(f"/Patient/{id}", json=body, headers=FHIR)
     assert answer.status_code in (200, 201), answer.text
-    return answer.json()  # type: ignore[no-any-return]
+    stored: dict[str, Any] = answer.json()
+    return stored
 
 
 def new() -> str:
