@@ -18,6 +18,7 @@
     ├── RangeNotSatisfiable         416 value
     ├── Unprocessable               422 processing
     │   └── TooCostly               422 too-costly
+    ├── NotSupported                501 not-supported
     └── Unavailable                 503 transient
 
 https://hl7.org/fhir/R4/http.html#operations (status codes), https://hl7.org/fhir/R4/valueset-issue-type.html
@@ -128,6 +129,10 @@ class Unprocessable(FHIRError):
 
 class TooCostly(Unprocessable):
     code = "too-costly"
+
+
+class NotSupported(FHIRError):
+    status, code = 501, "not-supported"
 
 
 class Unavailable(FHIRError):
