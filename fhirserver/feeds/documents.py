@@ -1,15 +1,16 @@
 """Documents: one uniqueId is one document, and a replaced one is superseded in the same transaction.
 
-IHE XDS: https://profiles.ihe.net/ITI/TF/Volume3/ch-4.2.html#4.2.2; MHD 4.2
+Which stored documents are meant, by uniqueId, entryUUID or setId; what becomes of them is
+``interactions.documents``. IHE XDS: https://profiles.ihe.net/ITI/TF/Volume3/ch-4.2.html#4.2.2; MHD 4.2
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from fhirserver.feeds.lookup import Found, Key, identifier_key
+from fhirserver.interactions.documents import is_version_of, set_identifier, set_version, superseded
 from fhirserver.model.json import Resource
-from mappings.cda.document_reference import SET_ID_TYPE, VERSION_NUMBER
 from mappings.core.bundle import KEY_SYSTEM
 from mappings.core.result import Held, Issue
 
@@ -36,6 +37,16 @@ class Content:
     targets: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Related:
+    """A document with its relations resolved; the stored documents that it replaces, and the later version
+    that replaces it (and does not say so yet)."""
+
+    document: Resource
+    replaced: list[Found] = field(default_factory=list)
+    replaced_by: Found | None = None
+
+
 def compare(sent: Resource, stored: Resource) -> Content:
     """Compare by the attachments' hashes.
 
@@ -58,62 +69,101 @@ def attachments(document: Resource) -> Iterator[Resource]:
 
 
 def related_keys(document: Resource) -> Iterator[Key]:
-    """What must be looked up to resolve relatesTo: the targets, and the other versions of the document."""
-    unresolved = list(_unresolved(document))
-    for relation in unresolved:
+    """What must be looked up to relate a document: its relations' targets, and the other versions of it."""
+    for relation in _unresolved(document):
         yield identifier_key("DocumentReference", relation["target"]["identifier"])
-    if unresolved and (set_id := _set_id(document)):
-        yield identifier_key("DocumentReference", set_id)
+    if own := set_identifier(document):
+        yield identifier_key("DocumentReference", own)
+
+
+def is_late(document: Resource, found: dict[Key, list[Found]]) -> bool:
+    """Whether a later version of the document is stored: this one was superseded before it came."""
+    return bool(_versions(document, found, later=True))
 
 
 def relate(
-    document: Resource, found: dict[Key, list[Found]], issues: list[Issue]
-) -> tuple[Resource, list[Found]]:
-    """Point relatesTo at the stored documents; also give those that this one replaces.
+    document: Resource, found: dict[Key, list[Found]], beside: Mapping[str, Found], issues: list[Issue]
+) -> Related:
+    """Point relatesTo at the stored documents, and say which of them change by that.
+
+    Versions of one set replace each other even where they do not say so, in whatever order they come.
+    ``beside`` are the stored documents, by reference, that came again in the same input.
 
     Raises:
         ParentUnknown: a target is not here.
         Held: it is another patient's, or is no longer the current one.
     """
-    replaced = []
+    related = Related(document)
+    later = _versions(document, found, later=True)
     relations = []
     for relation in document.get("relatesTo", ()):
         if "identifier" not in relation.get("target", {}) or "reference" in relation["target"]:
+            known = beside.get(relation.get("target", {}).get("reference", ""))
+            if known and relation["code"] == "replaces" and known.resource.get("status") == "current":
+                related.replaced.append(known)
             relations.append(relation)
             continue
         target = _target(document, relation, found, issues)
         if target.resource.get("subject") and not _same_subject(target.resource, document):
             _hold("The related document is not known to be of the same patient", relation)
         if relation["code"] == "replaces" and not _replaced_by(document, target):
-            if target.resource.get("status") != "current":
+            if target.resource.get("status") == "current":
+                related.replaced.append(target)
+            elif not later:
                 _hold("The document to replace is not the current one any more", relation)
-            replaced.append(target)
         reference = {**relation["target"], "reference": target.stored.reference}
         relations.append({**relation, "target": reference})
-    if not relations:
-        return document, []
-    return {**document, "relatesTo": relations}, replaced
+    if not any(relation["code"] == "replaces" for relation in relations):
+        relations += _link_versions(document, found, related, issues)
+    if relations:
+        related.document = {**document, "relatesTo": relations}
+    if later and document.get("status") == "current":
+        related.document = superseded(related.document)
+        first = later[0]
+        if not any(r.get("code") == "replaces" for r in first.resource.get("relatesTo", ())):
+            related.replaced_by = first
+        _tell(issues, "A later version of this document is here already: it is stored as superseded")
+    return related
 
 
-def with_labels(stored: Resource, sent: Resource) -> Resource:
-    """The stored document with the labels it lacks; those it has are never taken away: the stricter wins."""
-    labels = stored.get("securityLabel", [])
-    codes = {code for label in labels for code in _codes(label)}
-    # The codings of one label are translations of each other: one in common makes two labels the same.
-    new = [
-        label
-        for label in sent.get("securityLabel", ())
-        if label not in labels and codes.isdisjoint(_codes(label))
+def _link_versions(
+    document: Resource, found: dict[Key, list[Found]], related: Related, issues: list[Issue]
+) -> list[Resource]:
+    """What a version that names no document replaces: the current one before it in its set."""
+    if document.get("status") != "current":
+        return []
+    before = [v for v in _versions(document, found, later=False) if v.resource.get("status") == "current"]
+    if not before:
+        return []
+    _tell(issues, "Names no document it replaces: linked by setId to the version before")
+    known = {replaced.stored.reference for replaced in related.replaced}
+    related.replaced += [version for version in before if version.stored.reference not in known]
+    newest = before[-1]
+    target: Resource = {"reference": newest.stored.reference}
+    if master := newest.resource.get("masterIdentifier"):
+        target["identifier"] = master
+    return [{"code": "replaces", "target": target}]
+
+
+def _versions(document: Resource, found: dict[Key, list[Found]], *, later: bool) -> list[Found]:
+    """The stored versions of the document after it, or before it, by their numbers."""
+    own, identifier = set_version(document), set_identifier(document)
+    if own is None or identifier is None or not own.number:
+        return []
+    numbered = [
+        (version.number, candidate)
+        for candidate in found.get(identifier_key("DocumentReference", identifier), ())
+        if (version := set_version(candidate.resource)) is not None
+        and version.number
+        and candidate.resource.get("status") in ("current", "superseded")
+        and is_version_of(candidate.resource, document)
+        and (version.number > own.number if later else version.number < own.number)
     ]
-    return {**stored, "securityLabel": [*labels, *new]} if new else stored
+    return [candidate for _, candidate in sorted(numbered, key=lambda pair: pair[0])]
 
 
-def _codes(label: Resource) -> set[tuple[str, str]]:
-    return {(coding.get("system", ""), coding.get("code", "")) for coding in label.get("coding", ())}
-
-
-def superseded(document: Resource) -> Resource:
-    return {**document, "status": "superseded"}
+def _tell(issues: list[Issue], text: str) -> None:
+    issues.append(Issue("information", "informational", text, "setId"))
 
 
 def _unresolved(document: Resource) -> Iterator[Resource]:
@@ -132,25 +182,13 @@ def _target(
         _hold("Several documents have the identifier of the related document", relation)
     if matches:
         return matches[0]
-    older = list(_versions_before(document, found))
+    older = _versions(document, found, later=False)
     if not older:
         text = "The related document is not here"
         raise ParentUnknown(text, _issue(text, relation), (key.token,))
     text = "The related document is not here: linked by setId to the version before"
     issues.append(Issue("information", "incomplete", text, "relatedDocument"))
-    return max(older, key=lambda pair: pair[0])[1]
-
-
-def _versions_before(document: Resource, found: dict[Key, list[Found]]) -> Iterator[tuple[int, Found]]:
-    """The documents of the same setId with a lower version number, each with its number."""
-    set_id = _set_id(document)
-    own = _version(set_id)
-    if set_id is None or own is None:
-        return
-    for candidate in found.get(identifier_key("DocumentReference", set_id), ()):
-        number = _version(_set_id(candidate.resource))
-        if number is not None and number < own:
-            yield number, candidate
+    return older[-1]
 
 
 def _hold(text: str, relation: Resource) -> NoReturn:
@@ -176,19 +214,3 @@ def _replaced_by(document: Resource, target: Found) -> bool:
 def _has_unique_id(document: Resource) -> bool:
     master = document.get("masterIdentifier", {})
     return bool(master.get("value")) and not str(master.get("system", "")).startswith(KEY_SYSTEM)
-
-
-def _set_id(document: Resource) -> Resource | None:
-    for identifier in document.get("identifier", ()):
-        codings: Iterable[Resource] = identifier.get("type", {}).get("coding", ())
-        if any(coding in SET_ID_TYPE["coding"] for coding in codings) and identifier.get("value"):
-            found: Resource = identifier
-            return found
-    return None
-
-
-def _version(set_id: Resource | None) -> int | None:
-    for extension in (set_id or {}).get("extension", ()):
-        if extension.get("url") == VERSION_NUMBER:
-            return int(extension["valueInteger"])
-    return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fhirserver.feeds import documents
 from fhirserver.feeds.entries import Entry
 from fhirserver.feeds.lookup import Found
+from fhirserver.interactions.documents import with_labels
 from fhirserver.model.json import Resource
 
 
@@ -21,8 +22,10 @@ class Known:
     labelled: dict[str, tuple[Found, Resource]] = field(default_factory=dict)
 
 
-def leave_out(entries: list[Entry]) -> Known:
+def leave_out(entries: list[Entry], late: set[str]) -> Known:
     """Drop the entries of what is stored: documents, their files and clinical content, signatures.
+
+    Of ``late`` documents (fullUrls), of which a later version is stored, only the content is dropped.
 
     A Provenance of a known document stays when it says that the document itself came: every arrival is kept.
 
@@ -39,7 +42,7 @@ def leave_out(entries: list[Entry]) -> Known:
         if content.known:
             entry.dropped = True
             urls.add(entry.url)
-            labelled = documents.with_labels(entry.found.resource, entry.resource)
+            labelled = with_labels(entry.found.resource, entry.resource)
             if labelled is not entry.found.resource:
                 known.labelled[entry.found.stored.reference] = (entry.found, labelled)
     for entry in entries:
@@ -47,7 +50,7 @@ def leave_out(entries: list[Entry]) -> Known:
             entry.dropped, entry.id = True, ""
         elif entry.type == "Binary" and _is_signature(entry, entries, urls):
             entry.dropped = True
-    _leave_out_content(entries, urls)
+    _leave_out_content(entries, urls | late)
     return known
 
 

@@ -4,6 +4,7 @@ A mapped Bundle is conditional (see ``mappings.core.result.Mapped``): its entrie
 what is stored, and left out where nothing changes; what is new gets an id that a repetition gets again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,12 @@ from fhirserver.feeds.known import leave_out
 from fhirserver.feeds.lateness import keep_what_is_newer
 from fhirserver.feeds.lookup import Found, Key, find, find_ids, identifier_key, named
 from fhirserver.feeds.merge import equal, merge, point
+from fhirserver.interactions import assertions
+from fhirserver.interactions.documents import replacing, superseded
+from fhirserver.model import json
 from fhirserver.model.json import Resource
 from fhirserver.server import Server
+from mappings.core.bundle import full_url
 from mappings.core.result import Held, Issue, Mapped
 
 
@@ -52,7 +57,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     work = _Work(fold(mapped))
     await _look_up(work, server, seed, repeated)
     work.issues += await keep_what_is_newer(work.entries, server)
-    known = leave_out(work.entries)
+    known = leave_out(work.entries, _late(work))
     work.targets, work.updates = known.targets, known.labelled
     for entry in work.entries:
         if entry.id:
@@ -60,7 +65,8 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     for entry in work.entries:
         if not entry.dropped:
             entry.resource = point(entry.resource, work.targets)
-    _relate_documents(work)
+    gone = _relate_documents(work)
+    work.updates |= await _taken_back(gone, work, server)
     written = [made for entry in join(work.entries) if (made := _write(entry))]
     written += [
         _put(resource, reference, ifMatch=found.stored.etag)
@@ -125,17 +131,63 @@ def _the_one(entry: Entry, matches: list[Found], issues: list[Issue]) -> Found:
     return matches[-1]
 
 
-def _relate_documents(work: _Work) -> None:
-    for entry in work.entries:
+def _late(work: _Work) -> set[str]:
+    """The fullUrls of documents of which a later version is stored."""
+    stored = {entry.url: f"{entry.type}/{entry.id}" for entry in work.entries if entry.id}
+    sent = [e for e in work.entries if e.type == "DocumentReference" and not e.is_stored]
+    return {e.url for e in sent if documents.is_late(point(e.resource, stored), work.related)}
+
+
+def _relate_documents(work: _Work) -> list[str]:
+    """Point documents at each other; the references of those that are no longer valid for others' sake."""
+    gone = []
+    sent = [entry for entry in work.entries if entry.type == "DocumentReference"]
+    beside = {e.found.stored.reference: e.found for e in sent if e.found and e.is_stored}
+    for entry in sent:
         stated = entry.asserts or not entry.found
-        if entry.type == "DocumentReference" and stated and not entry.dropped:
+        if stated and not entry.dropped:
             own = {**entry.resource, "id": entry.id} if entry.found else entry.resource
             _link_inside(own, work)
-            entry.resource, replaced = documents.relate(own, work.related, work.issues)
-            for found in replaced:
-                reference = found.stored.reference
-                _, now = work.updates.get(reference, (found, found.resource))
-                work.updates[reference] = found, documents.superseded(now)
+            related = documents.relate(own, work.related, beside, work.issues)
+            entry.resource = related.document
+            for found in related.replaced:
+                _update(found, superseded, work)
+                gone.append(found.stored.reference)
+            if related.replaced_by is not None:
+                here, master = work.targets.get(entry.url, entry.url), own.get("masterIdentifier")
+                _update(related.replaced_by, lambda later: replacing(later, here, master), work)  # noqa: B023  # called at once
+    return gone
+
+
+def _update(found: Found, change: Callable[[Resource], Resource], work: _Work) -> None:
+    """Change a stored document once more, beside what else this input changes of it."""
+    reference = found.stored.reference
+    _, now = work.updates.get(reference, (found, found.resource))
+    work.updates[reference] = found, change(now)
+
+
+async def _taken_back(gone: list[str], work: _Work, server: Server) -> dict[str, tuple[Found, Resource]]:
+    """What only documents that are no longer valid asserted, and what becomes of it; a Provenance says so."""
+    made = [e for e in work.entries if e.type == "Provenance" and not e.dropped]
+    if not gone or not made:
+        return {}
+    kept = {f"{entry.type}/{entry.id}" for entry in work.entries if not entry.dropped and entry.id}
+    changes = await assertions.taken_back(gone, kept, server)
+    if changes:
+        said, url = made[0].resource, full_url("Provenance", "taken back", made[0].url)
+        resource = assertions.provenance(
+            (stored.reference for stored, _ in changes), gone, said["agent"], said.get("recorded", "")
+        )
+        if "_recorded" in said:
+            resource = {**{k: v for k, v in resource.items() if v}, "_recorded": said["_recorded"]}
+        request = {"method": "POST", "url": "Provenance"}
+        entry = Entry(url, "Provenance", resource, request, set(), id=named(made[0].id, url))
+        work.entries.append(entry)
+        text = "What the version before asserted and this one does not is no longer asserted"
+        work.issues.append(
+            Issue("information", "informational", f"{text}: {len(changes)}", "relatedDocument")
+        )
+    return {s.reference: (Found(s, json.stored(s.body)), resource) for s, resource in changes}
 
 
 def _link_inside(document: Resource, work: _Work) -> None:

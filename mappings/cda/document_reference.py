@@ -26,9 +26,8 @@ from mappings.cda.patient import source_patient
 from mappings.cda.xml import Node
 from mappings.core.bundle import full_url, post, prune
 from mappings.core.result import Element
+from mappings.core.versions import SET_ID_TYPE, VERSION_NUMBER
 
-SET_ID_TYPE = {"coding": [{"system": "urn:x-fhirserver:identifier-type", "code": "set-id"}], "text": "set-id"}
-VERSION_NUMBER = "urn:x-fhirserver:version-number"
 _ORDER = "urn:ihe:iti:xds:2013:order"
 _ACCESSION = "urn:ihe:iti:xds:2013:accession"
 _STUDY = "urn:ihe:iti:xds:2016:studyInstanceUID"

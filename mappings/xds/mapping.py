@@ -21,6 +21,7 @@ from mappings.xds.document_entry import entry_to_reference
 from mappings.xds.lists import folder_to_list, submission_set_to_list
 from mappings.xds.metadata import RegistryObject
 from mappings.xds.submission import Document, Submission, Subset
+from mappings.xds.versions import document_url, superseded
 
 _RELATION = {
     "RPLC": "replaces",
@@ -43,13 +44,16 @@ _READ_SLOTS = {
 
 @dataclass(slots=True)
 class _Building:
-    """What is gathered on the way: the patient (identifiers and ``reference``), entries, remarks."""
+    """What is gathered on the way: the patient (identifiers and ``reference``), entries, remarks; the CDA
+    documents by fullUrl, and which document of the submission is replaced by which."""
 
     context: Context
     patient: Element
     entries: list[Element] = field(default_factory=list)
     clinical: list[Element] = field(default_factory=list)
     demographics: Element = field(default_factory=dict)
+    documents: dict[str, cda.ClinicalDocument] = field(default_factory=dict)
+    replaced: dict[str, str] = field(default_factory=dict)
 
 
 def to_bundle(submission: Submission, source: Source) -> Mapped:
@@ -69,6 +73,7 @@ def to_bundle(submission: Submission, source: Source) -> Mapped:
     identifier = patient_identifier(identifiers, "XDSSubmissionSet.patientId", context)
     url = full_url("Patient", identifier["system"], identifier["value"])
     building = _Building(context, {"identifier": identifiers, "reference": url})
+    _read_documents(submission, building)
     for subset in submission.subsets:
         _add_subset(subset, building)
     patient = building.demographics or _demographics(submission, identifiers, context)
@@ -119,6 +124,18 @@ def _demographics(submission: Submission, identifiers: list[Element], context: C
     return patient
 
 
+def _read_documents(submission: Submission, building: _Building) -> None:
+    urls: dict[tuple[str, str], str] = {}
+    for subset in submission.subsets:
+        for document in subset.documents:
+            if document.entry.is_signature:
+                continue
+            url = urls[subset.path, document.entry.id] = document_url(_master(document.entry))
+            if (read := _clinical_document(document, building.context)) is not None:
+                building.documents[url] = read
+    building.replaced = superseded(submission, urls, building.documents)
+
+
 def _add_subset(subset: Subset, building: _Building) -> None:
     urls: dict[str, str] = {}
     for found in (subset.submission_set, *(d.entry for d in subset.documents), *subset.folders):
@@ -146,12 +163,9 @@ def _add_document(document: Document, subset: Subset, urls: dict[str, str], buil
     original = binary(document.data, entry.mime_type, master, "document")
     reference = entry_to_reference(entry, master, original, document.data, building.patient, context)
     binaries = [original]
-    superseded = any(
-        a.target == entry.id and _RELATION.get(a.type) == "replaces" for a in subset.associations
-    )
-    if superseded:
+    if url in building.replaced:
         reference["status"] = "superseded"
-    if (document_cda := _clinical_document(document, context)) is not None:
+    if (document_cda := building.documents.get(url)) is not None:
         described, binaries = _described_by_cda(document_cda, entry, building)
         reference = _completed(reference, described)
         if reference["status"] == "current":
@@ -163,9 +177,24 @@ def _add_document(document: Document, subset: Subset, urls: dict[str, str], buil
             )
             context.issues += issues
             building.clinical += clinical
-    if relations := _relates_to(entry, subset, urls, reference.get("relatesTo", []), context):
+    relations = _relates_to(entry, subset, urls, reference.get("relatesTo", []), context)
+    if relations := _with_versions(relations, url, building):
         reference["relatesTo"] = relations
     building.entries += [mention(url, reference, master), *binaries]
+
+
+def _with_versions(relations: list[Element], url: str, building: _Building) -> list[Element]:
+    """Also what a version of the submission replaces and does not say; what it says of one is its entry."""
+    for older, newer in building.replaced.items():
+        if newer != url:
+            continue
+        master = building.documents[older].unique_identifier if older in building.documents else None
+        for relation in relations:
+            if master and relation["target"].get("identifier") == master:
+                relation["target"] = {"reference": older}
+        if not any(relation["target"].get("reference") == older for relation in relations):
+            relations = [*relations, {"code": "replaces", "target": {"reference": older}}]
+    return relations
 
 
 def _clinical_document(document: Document, context: Context) -> cda.ClinicalDocument | None:

@@ -1,0 +1,150 @@
+"""The life of a document: what becomes of its DocumentReference, whoever asks for it.
+
+Pure functions from a DocumentReference to the next one. IHE XDS metadata update and MHD 4.2; PDSm 3.1;
+DMP TD2.1 (replace), TD3.3 (mask, delete, archive). ``feeds.documents`` finds which documents are meant.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from fhirserver.model.json import Resource
+from mappings.core.versions import SET_ID_TYPE, VERSION_NUMBER
+
+IS_ARCHIVED: Final = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-ext-is-archived"
+_KEPT: Final = frozenset(("id", "resourceType", "meta", "masterIdentifier", "subject", "content"))
+"""What an update of metadata never changes: it would be another document."""
+
+
+class SetVersion(NamedTuple):
+    """Which version of which set of documents, as setId and versionNumber say; ``number`` 0: not said."""
+
+    system: str
+    value: str
+    number: int
+
+
+def set_identifier(document: Resource) -> Resource | None:
+    """The identifier that all versions of the document share (CDA setId)."""
+    for identifier in document.get("identifier", ()):
+        codings: Iterable[Resource] = identifier.get("type", {}).get("coding", ())
+        if any(coding in SET_ID_TYPE["coding"] for coding in codings) and identifier.get("value"):
+            found: Resource = identifier
+            return found
+    return None
+
+
+def set_version(document: Resource) -> SetVersion | None:
+    """The document's place in its set; None when it names none."""
+    identifier = set_identifier(document)
+    if identifier is None:
+        return None
+    numbers = (
+        int(extension["valueInteger"])
+        for extension in identifier.get("extension", ())
+        if extension.get("url") == VERSION_NUMBER
+    )
+    return SetVersion(identifier.get("system", ""), identifier["value"], next(numbers, 0))
+
+
+def is_version_of(one: Resource, other: Resource) -> bool:
+    """Whether both are versions of one document: of one set, one patient and one type.
+
+    setIds are copied between documents by real software: the patient and the type must agree, too.
+    """
+    here, there = set_version(one), set_version(other)
+    if here is None or there is None or here[:2] != there[:2]:
+        return False
+    if one.get("subject", {}).get("reference") != other.get("subject", {}).get("reference"):
+        return False
+    codes = [set(_codings(document.get("type", {}))) for document in (one, other)]
+    return not all(codes) or not codes[0].isdisjoint(codes[1])
+
+
+def unique_id(document: Resource) -> tuple[str, str] | None:
+    """The uniqueId (system, value) that makes it this document and no other."""
+    master = document.get("masterIdentifier", {})
+    return (master.get("system", ""), master["value"]) if master.get("value") else None
+
+
+def superseded(document: Resource) -> Resource:
+    """Another document has taken its place."""
+    return {**document, "status": "superseded"}
+
+
+def withdrawn(document: Resource) -> Resource:
+    """Deleted by its author: kept and traced, found by nobody who asks for current documents."""
+    return {**document, "status": "entered-in-error", "docStatus": "entered-in-error"}
+
+
+def is_archived(document: Resource) -> bool:
+    return any(
+        extension.get("url") == IS_ARCHIVED and extension.get("valueBoolean") is True
+        for extension in document.get("extension", ())
+    )
+
+
+def archived(document: Resource, value: bool) -> Resource:
+    """Put away by the patient or a professional, or fetched back: PDSm's extension isArchived."""
+    others = [e for e in document.get("extension", ()) if e.get("url") != IS_ARCHIVED]
+    return {**document, "extension": [*others, {"url": IS_ARCHIVED, "valueBoolean": value}]}
+
+
+def with_labels(stored: Resource, sent: Resource) -> Resource:
+    """The stored document with the labels it lacks; those it has are never taken away: the stricter wins."""
+    labels = stored.get("securityLabel", [])
+    codes = {code for label in labels for code in _codings(label)}
+    # The codings of one label are translations of each other: one in common makes two labels the same.
+    new = [
+        label
+        for label in sent.get("securityLabel", ())
+        if label not in labels and codes.isdisjoint(_codings(label))
+    ]
+    return {**stored, "securityLabel": [*labels, *new]} if new else stored
+
+
+def without_label(document: Resource, system: str, code: str) -> Resource:
+    """The document without one label; the others, and the confidentiality code among them, stay."""
+    labels = document.get("securityLabel", [])
+    left = [label for label in labels if (system, code) not in set(_codings(label))]
+    if len(left) == len(labels):
+        return document
+    changed = {**document, "securityLabel": left}
+    return changed if left else {k: v for k, v in changed.items() if k != "securityLabel"}
+
+
+def updated(stored: Resource, sent: Resource) -> Resource:
+    """The next version of the same document with other metadata (ITI-57, MDM without content).
+
+    What is sent replaces what is stored, labels included: that is how a document is unmasked. Its content,
+    uniqueId and patient stay, its identifiers are added to: every update has another entryUUID.
+    """
+    changed = {**stored, **{name: value for name, value in sent.items() if name not in _KEPT}}
+    identifiers = [*stored.get("identifier", ())]
+    identifiers += [i for i in sent.get("identifier", ()) if i not in identifiers]
+    if identifiers:
+        changed["identifier"] = identifiers
+    first, *others = stored.get("content", [{}])
+    described: Resource = next(iter(sent.get("content", ())), {})
+    attachment = {
+        **first.get("attachment", {}),
+        **{
+            k: v for k, v in described.get("attachment", {}).items() if k in ("title", "language", "creation")
+        },
+    }
+    merged = {**first, **{k: v for k, v in described.items() if k != "attachment"}, "attachment": attachment}
+    return {**changed, "content": [merged, *others]} if "content" in stored else changed
+
+
+def replacing(document: Resource, target: str, unique: Resource | None = None) -> Resource:
+    """The document with the statement that it replaces another, once."""
+    relations = document.get("relatesTo", [])
+    if any(r.get("code") == "replaces" and r["target"].get("reference") == target for r in relations):
+        return document
+    identified = {"identifier": unique} if unique else {}
+    relation = {"code": "replaces", "target": {"reference": target, **identified}}
+    return {**document, "relatesTo": [*relations, relation]}
+
+
+def _codings(concept: Resource) -> Iterator[tuple[str, str]]:
+    for coding in concept.get("coding", ()):
+        yield coding.get("system", ""), coding.get("code", "")
