@@ -14,6 +14,7 @@ from fhirserver.bulk.sources import Sources
 from fhirserver.errors import (
     BadRequest,
     FHIRError,
+    Forbidden,
     MethodNotAllowed,
     NotAcceptable,
     NotFound,
@@ -161,6 +162,8 @@ class Server:
             raise MethodNotAllowed(
                 f"{request.method} is not possible here; possible are {allowed['Allow']}", headers=allowed
             )
+        if operation.admin and not self.settings.admin_operations:
+            raise Forbidden(f"${operation.code} is for administrators: the setting admin_operations is off")
         return operation.levels[level]
 
     def check_type(self, type: str) -> None:
@@ -171,8 +174,8 @@ class Server:
 
     @property
     def operations(self) -> tuple[registry.Operation, ...]:
-        """What /metadata tells of."""
-        return OPERATIONS
+        """What /metadata tells of: those that are on."""
+        return tuple(o for o in OPERATIONS if self.settings.admin_operations or not o.admin)
 
     def unit(self, request: Request) -> Unit:
         """Where the request's writes go: the transaction's unit, else one of its own."""

@@ -60,7 +60,9 @@ def version_parameter(target: Target) -> None:
     expect.resource(target.get("metadata", headers=headers), "CapabilityStatement")
 
 
-@check(AREA, "CORS: a browser may ask, and read what it needs", "http.html#3.1.0.1.4", "cors")
+@check(
+    AREA, "CORS: a browser may ask, and read what it needs", "http.html#3.1.0.1.4", "cors", "{type}/update"
+)
 def cors(target: Target) -> None:
     origin = "https://app.conformance.test"
     answer = target.get("metadata", headers={"Origin": origin})
@@ -71,7 +73,7 @@ def cors(target: Target) -> None:
         expect.require(name in exposed or exposed == "*", f"Access-Control-Expose-Headers lacks {name}")
     preflight = target.request(
         "OPTIONS",
-        "metadata",
+        f"{target.type}/{target.mark}",
         headers={
             "Origin": origin,
             "Access-Control-Request-Method": "PUT",

@@ -292,6 +292,17 @@ def export_patients(target: Target) -> None:
     cancelled(target, "Patient/$export")
 
 
+@check(
+    AREA,
+    "Group/$export is accepted, has a status URL, and can be cancelled",
+    "async.html#3.1.6.2",
+    "Group/$export",
+    "Group/create",
+)
+def export_group(target: Target) -> None:
+    cancelled(target, f"Group/{target.create('Group')['id']}/$export")
+
+
 @check(AREA, "$import without inputs is refused", BULK_IMPORT, "$import")
 def bulk_import(target: Target) -> None:
     headers = {"Prefer": "respond-async"}

@@ -254,6 +254,25 @@ def included(target: Target) -> None:
     expect.equal("total", body.get("total", 2), 2)
 
 
+@check(
+    AREA,
+    "_revinclude adds what refers to a match, as an include",
+    "search.html#revinclude",
+    "Patient/_revinclude=Observation:subject",
+    "Observation/create",
+    "Patient/create",
+    "Patient/search-type",
+    "Patient?_tag",
+)
+def reverse_included(target: Target) -> None:
+    patient, other = target.create("Patient"), target.create("Patient")
+    subject = {"reference": f"Patient/{patient['id']}"}
+    made = [target.create("Observation", subject=subject)["id"] for _ in range(2)]
+    body = target.search("Patient", ("_tag", target.tag), ("_revinclude", "Observation:subject"))
+    expect.same("matches", [each["id"] for each in expect.resources(body)], [patient["id"], other["id"]])
+    expect.same("includes", [each["id"] for each in expect.resources(body, "include")], made)
+
+
 CHAIN = ("Observation/create", "Observation/search-type", "Observation?_tag", "Observation?subject")
 PEOPLE = ("Patient/create", "Patient/search-type", "Patient?_tag", "Patient?family")
 

@@ -108,6 +108,10 @@ def _statement(server: "Server", base_url: str, mode: str) -> dict[str, Any]:
     compartments = [type for type in sorted(server.types) if server.definitions.has_compartment(type)]
     rest = {
         "mode": "server",
+        "security": {
+            "cors": bool(server.settings.cors_origins),
+            "description": "Nobody is authenticated; the server listens on loopback only",
+        },
         "resource": [_resource(type, server) for type in types],
         "interaction": [{"code": code} for code in system],
         **_operations("", server),
@@ -173,5 +177,5 @@ def _followed(type: str, server: "Server") -> dict[str, Any]:
 def _operations(type: str, server: "Server") -> dict[str, Any]:
     """The operations of a resource type, or ("") of the base."""
     levels: tuple[Level, ...] = ("type", "instance") if type else ("system",)
-    found = [o for o in server.operations if o.definition and any(o.is_at(level, type) for level in levels)]
+    found = [o for o in server.operations if any(o.is_at(level, type) for level in levels)]
     return {"operation": [{"name": o.code, "definition": o.definition} for o in found]} if found else {}

@@ -21,6 +21,8 @@ from fhirserver.operations.validate import validate
 US_CORE = "http://hl7.org/fhir/us/core/OperationDefinition/"
 HL7 = "http://hl7.org/fhir/OperationDefinition/"
 BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+OWN = "urn:fhirserver:operation:"
+"""No guide publishes a definition of these; `docs/api` tells of them."""
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-"
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -40,7 +42,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("match", HL7 + "Patient-match", {"type": match}, ("Patient",)),
     Operation("merge", HL7 + "Patient-merge", {"type": merge}, ("Patient",), changes=True),
-    Operation("purge", "", {"instance": purge}, ("Patient",), changes=True),
+    Operation("purge", HL7 + "Patient-purge", {"instance": purge}, ("Patient",), changes=True, admin=True),
     Operation("docref", US_CORE + "docref", {"type": docref}, ("DocumentReference",)),
     Operation(
         "document", HL7 + "Composition-document", {"type": document, "instance": document}, ("Composition",)
@@ -48,8 +50,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("export", BULK + "export", {"system": bulk_export}),
     Operation("export", BULK + "patient-export", {"type": bulk_export}, ("Patient",)),
     Operation("export", BULK + "group-export", {"instance": bulk_export}, ("Group",)),
-    Operation("import", "", {"system": bulk_import}, changes=True),
-    Operation("reindex", "", {"system": reindex, "type": reindex}, changes=True),
+    Operation("import", OWN + "import", {"system": bulk_import}, changes=True),
+    Operation("reindex", OWN + "reindex", {"system": reindex, "type": reindex}, changes=True),
     Operation(
         "status",
         BACKPORT + "status",

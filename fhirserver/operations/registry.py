@@ -20,7 +20,8 @@ class Operation:
     """One operation: ``code`` without the ``$``, ``definition`` the url of its OperationDefinition.
 
     ``levels`` says where it can be called, and by which function; ``types`` on which resource types (none:
-    on all). One that ``changes`` something is asked by POST alone.
+    on all). One that ``changes`` something is asked by POST alone; one of ``admin`` needs the setting
+    ``admin_operations``.
     """
 
     code: str
@@ -28,6 +29,7 @@ class Operation:
     levels: Mapping[Level, Perform]
     types: tuple[str, ...] = ()
     changes: bool = False
+    admin: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:

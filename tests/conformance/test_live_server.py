@@ -1,7 +1,6 @@
 """Our server, held to everything it claims, by checks that know nothing of it."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,14 +10,15 @@ from conformance.checks import CHECKS, Check, uncovered
 from conformance.client import Client
 from conformance.run import Result, run
 from conformance.statement import Statement, fetch
-
-if TYPE_CHECKING:
-    from tests.live import Live
+from fhirserver.settings import Settings
+from tests.live import free_port, serve
 
 
 @pytest.fixture(scope="module")
-def asked(live: "Live") -> Iterator[Client]:
-    with Client(live.base_url) as client:
+def asked(make_settings: Callable[..., Settings]) -> Iterator[Client]:
+    """A client of a server that has everything on."""
+    settings = make_settings(http_port=free_port(), admin_operations=True, cors_origins="*")
+    with serve(settings) as live, Client(live.base_url) as client:
         yield client
 
 

@@ -58,9 +58,11 @@ def test_they_are_valid_or_known_to_be_wrong(official: dict[str, bytes], validat
 @pytest.fixture(scope="module")
 def wire(make_settings: Callable[..., Settings]) -> Iterator[httpx2.Client]:
     """A server of their own: they are many, and what they say is not what other tests expect to find."""
-    with serve(make_settings(http_port=free_port())) as live:
-        with httpx2.Client(base_url=live.base_url, timeout=60) as client:
-            yield client
+    with (
+        serve(make_settings(http_port=free_port())) as live,
+        httpx2.Client(base_url=live.base_url, timeout=60) as client,
+    ):
+        yield client
 
 
 def test_they_are_stored_as_json_and_read_as_xml_and_back(
