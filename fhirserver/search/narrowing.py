@@ -7,13 +7,15 @@ with its code: ``@code|29463-7|value-quantity:ucum|g|...``.
 
 What ends after A and begins before B begins between A - ``SHORT`` and B, unless it is long, or there are
 several values, one of them before and another after. Such resources are marked ``date:wide|``.
+
+What may be much however narrow it is, a name, a day, is asked by coarse keys as well: see ``buckets``.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import timedelta
 
+from fhirserver.search import buckets
 from fhirserver.search.query import And, Condition, Everything, Index, Keys, Or, Range
 from fhirserver.search.values import split
 
@@ -35,8 +37,15 @@ def entries(index: Index) -> None:
     wide = {name for name, low, high in ordered if number[name] > 1 or _is_wide(low, high)}
     index.sorted += [f"{name}{_WIDE}|" for name in sorted(wide)]
     codes = [key for key in index.keys if _is_bare(key)]
-    measured = [entry for entry in index.sorted if entry.startswith(_MEASURED)]
-    index.sorted += [f"@{code}|{entry}" for code in codes if code.startswith("code|") for entry in measured]
+    coarse = list(buckets.of_names(index.sorted))
+    for name, low, high in ordered:
+        if name in DATES:
+            coarse += [buckets.wide(name)] if name in wide else buckets.of_time(name, low, high)
+    entries = [entry for entry in index.sorted if entry.startswith(_MEASURED)]
+    measured = [f"@{code}|{entry}" for code in codes if code.startswith("code|") for entry in entries]
+    index.sorted += measured
+    coarse += [key for entry in measured for key in buckets.of_measured(entry)]
+    index.keys += dict.fromkeys(coarse)
     for patient in dict.fromkeys(map(_patient, index.keys)):
         if patient:
             front = f"@{patient}|"
@@ -51,7 +60,8 @@ def narrow(conditions: Iterable[Condition]) -> Condition:
     parts = tuple(_flat(conditions))
     if not parts:
         return Everything()
-    found = (*_with_patient(parts), *_with_code(parts), *_between(parts, ""), *parts)
+    coarse = (*_named(parts), *_dated(parts))
+    found = (*_with_patient(parts), *_with_code(parts), *coarse, *_between(parts, ""), *parts)
     return found[0] if len(found) == 1 else And(found)
 
 
@@ -98,26 +108,51 @@ def _with_code(parts: tuple[Condition, ...]) -> Iterator[Condition]:
     for part in parts if values else ():
         if isinstance(part, Keys) and len(part.keys) == 1:
             parameter, *_, code = split(part.keys[0], "|")
-            if parameter == "code" and code:
-                yield from (Range(f"@code|{code}|{v.low}", f"@code|{code}|{v.high}") for v in values)
+            for value in values if parameter == "code" and code else ():
+                low, high = f"@code|{code}|{value.low}", f"@code|{code}|{value.high}"
+                yield Range(low, high)
+                keys, beyond = buckets.for_measured(low, high)
+                if beyond:
+                    yield Or((Keys(keys), Range(*beyond)))
+
+
+# --- by coarse keys
+
+
+def _named(parts: tuple[Condition, ...]) -> Iterator[Condition]:
+    for part in parts:
+        ranges = part.any if isinstance(part, Or) else (part,)
+        keys = [buckets.for_name(r.low, r.high) if isinstance(r, Range) else () for r in ranges]
+        if all(keys):
+            yield Keys(tuple(dict.fromkeys(key for found in keys for key in found)))
+
+
+def _dated(parts: tuple[Condition, ...]) -> Iterator[Condition]:
+    for name, (low, high) in _limits(parts).items():
+        if name in DATES and (keys := buckets.for_times(name, low, high)):
+            yield Keys(keys)
 
 
 # --- between two limits
 
 
-def _between(parts: tuple[Condition, ...], front: str) -> Iterator[Condition]:
-    """The values between all limits for a parameter; without a patient in front only if there are two."""
+def _limits(parts: tuple[Condition, ...]) -> dict[str, tuple[str, str]]:
+    """By parameter the greatest lower and the least upper limit, "" for none, of entries in its ranges."""
     limits: dict[str, tuple[str, str]] = {}
     for part in parts:
         if isinstance(part, Range) and not part.pattern:
             name, _, low = part.low.partition("|")
             high = "" if part.high == f"{name}}}" else part.high.removeprefix(f"{name}|")
-            # A string's range has one limit for both ends, and is no interval.
-            if name not in DATES if front else (low and high):
-                continue
             known = limits.get(name, ("", ""))
             limits[name] = max(known[0], low), min(filter(None, (known[1], high)), default="")
-    for name, (low, high) in limits.items():
+    return limits
+
+
+def _between(parts: tuple[Condition, ...], front: str) -> Iterator[Condition]:
+    """The values between all limits for a parameter; without a patient in front only if there are two."""
+    for name, (low, high) in _limits(tuple(p for p in parts if front or not _closed(p))).items():
+        if front and name not in DATES:
+            continue
         if (low or high) if front else (low and high):
             start = f"{front}{name}|{_earlier(low)}"
             stop = f"{front}{name}|{high}" if high else f"{front}{name}}}"
@@ -125,31 +160,28 @@ def _between(parts: tuple[Condition, ...], front: str) -> Iterator[Condition]:
             yield Or((Range(start, stop), Range(wide, wide[:-1] + "}")))
 
 
+def _closed(part: Condition) -> bool:
+    """Whether it has both limits: that of a string is no interval, that of another narrows by itself."""
+    if not isinstance(part, Range):
+        return False
+    name, _, low = part.low.partition("|")
+    return bool(low) and part.high != f"{name}}}"
+
+
 def _is_wide(low: str, high: str) -> bool:
     """Whether the interval is more than a point, or a longer time than ``SHORT``."""
     if low == high:
         return False
-    start, end = _time(low), _time(high)
+    start, end = buckets.time(low), buckets.time(high)
     return start is None or end is None or end - start > SHORT
 
 
 def _earlier(low: str) -> str:
     """Where an interval that is not wide begins at the earliest, if it ends after this."""
-    start = _time(low)
+    start = buckets.time(low)
     if start is None:
         return low
     try:
         return (start - SHORT).isoformat(timespec="microseconds")
     except OverflowError:
         return ""
-
-
-@lru_cache(maxsize=4096)
-def _time(text: str) -> datetime | None:
-    """A bound of an interval of time, without what marks it as excluded; None where it is another text."""
-    if text[4:5] != "-":
-        return None
-    try:
-        return datetime.fromisoformat(text[:26])
-    except ValueError:
-        return None

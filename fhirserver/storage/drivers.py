@@ -3,15 +3,21 @@
 The most selective part of an And; for an Or those of all its parts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fhirserver.search import query as q
 from fhirserver.storage.documents import Document
 
+COARSE = "^"
+"""What keys of ``search.buckets`` begin with."""
+KEYS = 8
+"""A search of more common keys is not read key by key."""
 MOST = 16
 """So many filters are read side by side; an Or of more has no driver."""
+FEW = 12
+"""Up to this rank a driver matches few resources, however large the store is."""
 BROAD = 50
 """From this rank on a driver may match much of a collection."""
 ALL = 100
@@ -34,6 +40,10 @@ class Driver:
 
     filters: tuple[Document, ...]
     rank: int
+
+    @property
+    def few(self) -> bool:
+        return self.rank < FEW
 
     @property
     def selective(self) -> bool:
@@ -76,11 +86,40 @@ def choose(condition: q.Condition) -> Driver:
             return EVERYTHING
 
 
-def closest(condition: q.Condition) -> Driver:
-    """What is left when the newest were not enough: the values with their code, else the driver."""
-    parts = condition.all if isinstance(condition, q.And) else ()
-    measured = [part for part in parts if isinstance(part, q.Range) and part.low.startswith("@code|")]
-    return choose(measured[0]) if measured else choose(condition)
+def newest(condition: q.Condition) -> Driver | None:
+    """What the newest are read by: keys have an index together with ``seq``, coarse ones for this very end.
+
+    None where something else is selective, where there are no keys, or too many.
+    """
+    parts = condition.all if isinstance(condition, q.And) else (condition,)
+    drivers = [driver for driver in map(choose, parts) if any(map(_equal_keys, driver.filters))]
+    found = min(drivers, key=lambda d: d.rank, default=None)
+    if found is None or sum(max(1, len(_equal_keys(f))) for f in found.filters) > KEYS:
+        return None
+    coarse = {key[1:].partition("|")[0] for f in found.filters for key in _equal_keys(f) if key[0] == COARSE}
+    if not (coarse or found.keys()):
+        return None
+    if any(choose(part).selective for part in parts if not _ranges(part) <= coarse):
+        return None
+    return Driver(tuple(_apart(found.filters)), found.rank)
+
+
+def _ranges(condition: q.Condition) -> set[str]:
+    """The parameters of a range, or of several in an Or; of anything else one that is never coarse."""
+    match condition:
+        case q.Range(low):
+            return {low.partition("|")[0].removesuffix(":wide")}
+        case q.Or(parts):
+            return set().union(*map(_ranges, parts))
+        case _:
+            return {""}
+
+
+def _apart(filters: Sequence[Document]) -> Iterator[Document]:
+    """Each key by itself: only so its index serves a range of ``seq`` as well."""
+    for filter in filters:
+        keys = _equal_keys(filter)
+        yield from ({"keys": key} for key in keys) if keys else (filter,)
 
 
 def _keys(keys: Sequence[str]) -> Document:
@@ -95,6 +134,9 @@ def _breadth(key: str) -> int:
     """
     parameter, _, value = key.partition("|")
     type, slash, _ = value.partition("/")
+    if parameter.startswith(COARSE):
+        # A day is less than a month, five letters are less than three.
+        return BROAD + 9 - min(len(key.rpartition("|")[2]), 9)
     if parameter.startswith("@"):
         return 3
     if parameter == "identifier" and value:

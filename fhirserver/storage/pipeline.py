@@ -17,14 +17,14 @@ from fhirserver.search import query as q
 from fhirserver.storage.chains import resolve
 from fhirserver.storage.database import Collection, Database, run
 from fhirserver.storage.documents import FIELDS, Document, Stored, from_document
-from fhirserver.storage.drivers import EVERYTHING, Driver, choose, closest
+from fhirserver.storage.drivers import EVERYTHING, Driver, choose, newest
 from fhirserver.storage.filters import exactly
 from fhirserver.storage.limits import affordable, limited
 
 WINDOW = 4096
+FIRST = 256
+"""So much of ``seq`` is read first where keys have an index with it."""
 FOLLOWED = 256
-KEYS = 8
-"""A search of so many common keys is read key by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,15 @@ async def rows(
         if query.sort:
             await affordable(database, query.type, driver)
             documents = await _sorted(database, query, driver, rest, after, limit)
-        elif driver.selective:
-            collection = database.collection(query.type)
-            documents = await _newest(collection, driver.filters, rest, _past_seq(after), limit)
         else:
-            documents = await _windows(database, query.type, condition, rest, after, limit)
+            collection = database.collection(query.type)
+            coarse = None if driver.few else newest(condition)
+            if coarse:
+                documents = await _by_keys(database, collection, coarse, rest, after, limit)
+            elif driver.selective:
+                documents = await _newest(collection, driver.filters, rest, _past_seq(after), limit)
+            else:
+                documents = await _windows(database, query.type, driver, rest, after, limit)
     return _placed(query.type, documents)
 
 
@@ -127,43 +131,72 @@ async def _newest(
     """The newest of what satisfies one of the filters, each of which has an index."""
     last: list[Document] = [{"$sort": {"seq": -1}}, {"$limit": limit}, {"$project": {**FIELDS, "seq": 1}}]
     parts = await asyncio.gather(*(run(collection, [{"$match": f}, *rest, *between, *last]) for f in filters))
-    found = {document["_id"]: document for part in parts for document in part}
+    return _first([document for part in parts for document in part], limit)
+
+
+def _first(documents: list[Document], limit: int) -> list[Document]:
+    found = {document["_id"]: document for document in documents}
     return sorted(found.values(), key=lambda document: document["seq"], reverse=True)[:limit]
+
+
+async def _by_keys(
+    database: Database,
+    collection: Collection,
+    driver: Driver,
+    rest: list[Document],
+    after: Position | None,
+    limit: int,
+) -> list[Document]:
+    """Newest first by a few keys: in windows of ``seq``, which with a key is one index."""
+    high, read = await _start(database, after), 0
+    window = max(FIRST, 2 * limit)
+    found: list[Document] = []
+    while high > 1 and len(found) < limit:
+        low = max(1, high - window)
+        bounds = {"$gte": low, "$lt": high}
+        filters = [{**filter, "seq": bounds} for filter in driver.filters if "keys" in filter]
+        others = [filter for filter in driver.filters if "keys" not in filter]
+        parts = await asyncio.gather(
+            _newest(collection, filters, rest, [], limit),
+            _newest(collection, others, rest, [{"$match": {"seq": bounds}}], limit),
+        )
+        found += _first([document for part in parts for document in part], limit - len(found))
+        high, read = low, read + window
+        # No more than what is missing seems to need; where there is nothing yet, a little of much more.
+        needed = (limit - len(found)) * read * 5 // (4 * len(found)) if found else 16 * window
+        window = max(FIRST, min(16 * window, needed))
+    return found
 
 
 async def _windows(
     database: Database,
     type: str,
-    condition: q.Condition,
+    driver: Driver,
     rest: list[Document],
     after: Position | None,
     limit: int,
 ) -> list[Document]:
-    """Newest first, in windows of ``seq`` that grow, until there is enough.
-
-    A few keys and a range of ``seq`` are one index. Any other driver would leave the range without: then the
-    newest are read as they are, and, when few of them match, what is older by the driver.
-    """
+    """Newest first without an index but that of ``seq``, in windows that grow, until there is enough; when
+    few of the newest match, what is older by the driver."""
     collection = database.collection(type)
-    high = await _start(database, after)
-    keys, older = choose(condition).keys(), closest(condition)
-    indexed: list[Document] = [{"keys": key} for key in keys] if len(keys) <= KEYS else []
-    window, read = max(WINDOW // 16, 2 * limit), 0
+    high, read = await _start(database, after), 0
+    window = max(FIRST, 2 * limit)
     found: list[Document] = []
     while high > 1 and len(found) < limit:
         rare = (limit - len(found)) * read > 4 * WINDOW * max(1, len(found))
-        if read > WINDOW and rare and not older.everything and not (indexed and older.keys()):
+        if read > WINDOW and rare and not driver.everything:
             below: list[Document] = [{"$match": {"seq": {"$lt": high}}}]
-            return found + await _newest(collection, older.filters, rest, below, limit - len(found))
-        if not indexed and read > database.search_documents:
+            return found + await _newest(collection, driver.filters, rest, below, limit - len(found))
+        if read > database.search_documents:
             await affordable(database, type, EVERYTHING)
         low = max(1, high - window)
-        filters = [{**key, "seq": {"$gte": low, "$lt": high}} for key in indexed or [{}]]
-        found += await _newest(collection, filters, rest, [], limit - len(found))
+        found += await _newest(
+            collection, [{"seq": {"$gte": low, "$lt": high}}], rest, [], limit - len(found)
+        )
         high, read = low, read + window
         # No more than what is missing seems to need.
         needed = (limit - len(found)) * read * 5 // (4 * len(found)) if found else 4 * window
-        window = max(WINDOW // 16, min(4 * window, needed))
+        window = max(FIRST, min(4 * window, needed))
     return found
 
 

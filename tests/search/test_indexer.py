@@ -29,6 +29,8 @@ def test_the_index_of_a_patient(indexer: search.Indexer) -> None:
             "gender|female",
             *("organization|Organization/9", "organization|Organization/9/_history/2"),
             "deceased|false",
+            *("^family|dur", "^family|duran", "^given|eva", "^name|eva", "^name|eva d"),
+            *("^name|dur", "^name|duran"),
         ],
         sorted=[
             *(f"birthdate|{bound}" for bound in WHOLE_DAY),

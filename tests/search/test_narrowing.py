@@ -29,6 +29,14 @@ FIVE_TO_SIX = Or(
     )
 )
 
+DAYS = Keys(("^date|2024-05-02", "^date|2024-05-03", "^date|wide"))
+BETWEEN = Or(
+    (
+        Range("date|2024-05-01T21:00:00.000000", "date|2024-05-03T22:00:00.000000"),
+        Range("date:wide|", "date:wide}"),
+    )
+)
+
 
 def implied(indexer: search.Indexer, asked: str) -> list[Condition]:
     """What a compiled search has besides what was asked."""
@@ -68,6 +76,7 @@ def test_a_record_is_indexed_with_its_patient_in_front(indexer: search.Indexer) 
                 )
             ],
         ),
+        ("date=ge2024-05-03&date=lt2024-05-04", [DAYS, BETWEEN]),
         ("value-quantity=gt5&value-quantity=lt6", [FIVE_TO_SIX]),
         ("value-quantity=lt6&code=1&value-quantity=gt5", [FIVE_TO_SIX]),
         ("value-quantity=5.5", []),

@@ -97,6 +97,16 @@ def run(engine: EmbeddedEngine, definitions: Definitions) -> Iterator[Run]:
         ("Observation?patient=p3&status=final", 24),
         ("Observation?code=2-8&value-quantity=0.203|http://unitsofmeasure.org|kg", 1),
         ("Observation?date=ge2024-05-01&date=lt2024-06-01", 40),
+        ("Observation?date=2024-05-10", 20),
+        ("Observation?date=2024-05", 40),
+        ("Observation?code=2-8", 50),
+        ("Observation?code=2-8,3-8", 50),
+        ("Observation?code=2-8&value-quantity=gt0.1|http://unitsofmeasure.org|kg", 40),
+        ("Observation?code-value-quantity=2-8$gt100|http://unitsofmeasure.org|g", 40),
+        ("Patient?name=fam", 20),
+        ("Patient?name=famil", 20),
+        ("Patient?given=zoe", 20),
+        ("Patient?family=famille1,famille2", 12),
     ],
 )
 def test_what_a_record_is_read_by_examines_little(run: Run, asked: str, returned: int) -> None:
