@@ -39,6 +39,7 @@ SERVED_TYPES = (
     "PractitionerRole",
     "Provenance",
     "RelatedPerson",
+    "SearchParameter",
     "ServiceRequest",
     "Specimen",
     "Subscription",
@@ -118,6 +119,21 @@ class Settings(BaseSettings):
     page_max: int = Field(1000, ge=1, le=10_000, description="largest _count")
     mllp_max_message: int = Field(32 * MIB, ge=1024, description="largest HL7v2 message")
     mllp_idle: float = Field(300.0, gt=0, description="seconds until a silent MLLP connection is closed")
+    mllp_message_seconds: float = Field(
+        600.0, gt=0, description="longest time from the first byte of an HL7v2 message to its last"
+    )
+    mllp_ports: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="further ports of the HL7v2 listener, comma separated, each with +tls or +plain after it "
+        "where it differs from mllp_port (2576,2577+plain)",
+    )
+    mllp_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="addresses or networks HL7v2 senders may connect from, comma separated; empty: any"
+    )
+    mllp_connections: int = Field(256, ge=1, description="most MLLP connections of a process at once")
+    mllp_connections_per_address: int = Field(
+        64, ge=1, description="most MLLP connections of one address at once"
+    )
     mllp_tls_certificate: Path | None = Field(
         None, description="PEM certificate chain: turns TLS on for MLLP"
     )
@@ -127,6 +143,15 @@ class Settings(BaseSettings):
     )
     hl7v2_ack: Literal["received", "processed"] = Field(
         "received", description="original mode: acknowledge when stored durably, or after processing"
+    )
+    hl7v2_test_messages: Literal["process", "hold", "refuse"] = Field(
+        "process", description="what becomes of HL7v2 messages that MSH-11 calls test or debugging"
+    )
+    sources_file: Path | None = Field(
+        None, description="TOML file of what is defined of senders (docs/sources.md)"
+    )
+    unknown_sources: Literal["process", "hold", "refuse"] = Field(
+        "process", description="what becomes of messages of senders of whom nothing is defined"
     )
     hl7v2_charset: str = Field("", description="charset of messages that declare none")
     authorities: dict[str, str] = Field(
@@ -161,6 +186,8 @@ class Settings(BaseSettings):
         "cors_origins",
         "subscription_endpoints",
         "import_sources",
+        "mllp_ports",
+        "mllp_networks",
         mode="before",
     )
     @classmethod
@@ -180,7 +207,15 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Paris") from None
         return value
 
-    @field_validator("trusted_proxies")
+    @field_validator("mllp_ports")
+    @classmethod
+    def _ports(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            if not re.fullmatch(r"[0-9]{1,5}(\+tls|\+plain)?", text) or int(text.partition("+")[0]) > 65535:
+                raise ValueError(f"{text!r} is not a port such as 2576, 2576+tls or 2576+plain")
+        return value
+
+    @field_validator("trusted_proxies", "mllp_networks")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
@@ -233,7 +268,10 @@ class Settings(BaseSettings):
             raise ValueError("mllp_tls_certificate and mllp_tls_key go together")
         if self.page_size > self.page_max:
             raise ValueError(f"page_size ({self.page_size}) is larger than page_max ({self.page_max})")
-        for path in (self.mllp_tls_certificate, self.mllp_tls_key, self.mllp_tls_client_ca):
+        if any(port.endswith("+tls") for port in self.mllp_ports) and not self.mllp_tls_certificate:
+            raise ValueError("mllp_ports: +tls needs mllp_tls_certificate")
+        paths = (self.mllp_tls_certificate, self.mllp_tls_key, self.mllp_tls_client_ca, self.sources_file)
+        for path in paths:
             if path and not path.is_file():
                 raise ValueError(f"{path} is not a file")
         return self
