@@ -48,9 +48,10 @@ async def bundle(request: Request, server: "Server") -> Result:
             f"The Bundle has {len(given)} entries; at most {most} are processed", expression="Bundle.entry"
         )
     preference = request.prefer("return", RETURN)
-    entries = [
-        _entry(position, entry, preference, request.base_url, server) for position, entry in enumerate(given)
-    ]
+    entries = []
+    for position in range(len(given)):
+        entries.append(_entry(position, given[position], preference, request.base_url, server))
+        given[position] = None  # the entry holds it encoded
     if kind == "batch":
         await _batch(entries, request.once, server)
     else:
@@ -85,8 +86,8 @@ def _entry(position: int, entry: Any, preference: str, base_url: str, server: "S
     if preference:
         headers["prefer"] = f"return={preference}"
     pairs = tuple(parse_qsl(query, keep_blank_values=True))
-    inner = Request(method, location, pairs, headers, resource=resource, base_url=base_url)
-    return Entry(position, full_url, inner)
+    inner = Request(method, location, pairs, headers, base_url=base_url)
+    return Entry(position, full_url, inner, json.format(resource) if resource is not None else b"")
 
 
 async def _batch(entries: list[Entry], once: str, server: "Server") -> None:
@@ -97,7 +98,10 @@ async def _batch(entries: list[Entry], once: str, server: "Server") -> None:
         if once:
             entry.request.once = f"{once}/{entry.position}"
         async with slots:
+            if entry.body:
+                entry.request.resource = json.stored(entry.body)
             entry.result = await server.answer(entry.request)
+            entry.request.resource = None
 
     await asyncio.gather(*(run(entry) for entry in entries))
 

@@ -17,7 +17,8 @@ from fhirserver.interactions.criteria import encode, single_match
 from fhirserver.interactions.delete import delete_found, to_delete
 from fhirserver.interactions.respond import respond
 from fhirserver.interactions.unit import Unit
-from fhirserver.model import reference
+from fhirserver.model import json, reference
+from fhirserver.model.json import Resource
 from fhirserver.request import Request, Result
 from fhirserver.storage.documents import Stored
 
@@ -34,14 +35,18 @@ TOGETHER = 256
 class Entry:
     """One entry of a Bundle: what it asks and what it came to.
 
-    ``same`` is the earlier entry that creates under the same criteria: the two are one resource. ``found``
-    are the resources of a conditional delete.
+    ``body`` is its resource encoded: ten thousand decoded ones would take ten times the memory, so each is
+    decoded for as long as it is worked on. ``same`` is the earlier entry that creates under the same
+    criteria: the two are one resource. ``matched`` says that a conditional create found its resource,
+    ``found`` are the resources of a conditional delete.
     """
 
     position: int
     full_url: str
     request: Request
+    body: bytes = b""
     result: Result | None = None
+    matched: bool = False
     same: "Entry | None" = None
     found: list[Stored] | None = None
 
@@ -77,10 +82,9 @@ class Targets:
         previous = await server.repository.find(request.type, request.id)
         if previous is None:
             self.versions[url] = 1
-        elif entry.result is not None or (
+        elif entry.matched or (
             request.method == "PUT"
-            and request.resource
-            and prepare.same(attachments.apart(request.resource, request, server)[0], previous)
+            and prepare.same(attachments.apart(json.stored(entry.body), request, server)[0], previous)
         ):
             self.versions[url] = previous.version
         else:
@@ -112,10 +116,9 @@ async def transact(entries: list[Entry], once: str, server: "Server") -> Result:
     unit.deleted = frozenset(r for e in writes if e.request.method == "DELETE" for r in e.written)
     unit.written = frozenset(r for e in writes if e.request.method != "DELETE" for r in e.written)
     targets = _targets(writes)
-    await _each(writes, lambda entry: _link(entry, targets, unit, server))
     for method in WRITES:
-        pending = [e for e in writes if e.request.method == method and e.result is None and not e.same]
-        await _each(pending, lambda entry: _perform(entry, unit, server))
+        pending = [e for e in writes if e.request.method == method and not e.matched and not e.same]
+        await _each(pending, lambda entry: _perform(entry, targets, unit, server))
     await unit.commit()
     await _each([e for e in work if e.request.method in READS], lambda entry: _read(entry, server))
     for entry, done in zip(entries, work, strict=True):
@@ -149,7 +152,7 @@ def _inside(issue: Issue, entry: Entry) -> Issue:
     if issue.expression.startswith("Bundle.entry["):
         return issue
     type, dot, rest = issue.expression.partition(".")
-    held = (entry.request.resource or {}).get("resourceType", "")
+    held = json.stored(entry.body).get("resourceType", "") if type and entry.body else ""
     path = f"{entry.path}.resource{dot}{rest}" if type and type == held else entry.path
     return replace(issue, expression=path)
 
@@ -167,19 +170,20 @@ async def _identify(entry: Entry, unit: Unit, server: "Server") -> None:
             if not condition or entry.same:
                 return
             if found := await single_match(request.type, condition, server, unit):
-                request.id = found.id
+                request.id, entry.matched = found.id, True
                 entry.result = await respond(200, found, request, server)
         case "DELETE" if not request.id:
             entry.found = await to_delete(request, unit, server)
         case "PUT" | "PATCH" if not request.id:
-            await _identify_by_criteria(request, unit, server)
+            await _identify_by_criteria(entry, unit, server)
 
 
-async def _identify_by_criteria(request: Request, unit: Unit, server: "Server") -> None:
+async def _identify_by_criteria(entry: Entry, unit: Unit, server: "Server") -> None:
+    request = entry.request
     existing = await single_match(request.type, encode(request.query), server, unit)
     if existing is None and request.method == "PATCH":
         raise NotFound(f"The criteria match no {request.type}")
-    resource = request.resource or {}
+    resource = json.stored(entry.body)
     own = str(resource.get("id", "")) if request.method == "PUT" else ""
     if existing and own and own != existing.id:
         raise BadRequest(
@@ -188,7 +192,7 @@ async def _identify_by_criteria(request: Request, unit: Unit, server: "Server") 
     request.id = existing.id if existing else own or prepare.new_id()
     request.path, request.query = f"{request.type}/{request.id}", ()
     if request.method == "PUT":
-        request.resource = {**resource, "id": request.id}
+        entry.body = json.format({**resource, "id": request.id})
 
 
 def _find_same_creates(entries: list[Entry]) -> None:
@@ -203,7 +207,7 @@ def _find_same_creates(entries: list[Entry]) -> None:
 def _refuse_twice(entries: list[Entry]) -> None:
     seen: dict[str, Entry] = {}
     for entry in entries:
-        if entry.result is not None:
+        if entry.matched:
             continue
         for name in entry.written:
             other = seen.setdefault(name, entry)
@@ -228,11 +232,10 @@ def _targets(entries: list[Entry]) -> Targets:
     return targets
 
 
-async def _link(entry: Entry, targets: Targets, unit: Unit, server: "Server") -> None:
-    """Point links at what the entries are stored as, conditional references at what they match."""
-    request = entry.request
-    if request.resource is None or entry.result is not None or entry.same:
-        return
+async def _link(entry: Entry, targets: Targets, unit: Unit, server: "Server") -> Resource:
+    """The resource with its links pointing at what the entries are stored as, conditional references at what
+    they match."""
+    request, resource = entry.request, json.stored(entry.body)
     names = links.link_names(server.definitions)
     # A relative reference in an entry of another server is relative to that server's base.
     base = reference.parse(entry.full_url).base
@@ -250,7 +253,7 @@ async def _link(entry: Entry, targets: Targets, unit: Unit, server: "Server") ->
                 unknown.add(address)
         return found
 
-    linked = links.rewrite(request.resource, target, names)
+    linked = links.rewrite(resource, target, names)
     if unknown:
         await asyncio.gather(*(targets.find_version(url, server) for url in unknown))
         linked = links.rewrite(linked, target, names)
@@ -258,7 +261,7 @@ async def _link(entry: Entry, targets: Targets, unit: Unit, server: "Server") ->
     if criteria := links.conditional(linked):
         found = await _resolve(criteria, unit, server)
         linked = links.rewrite(linked, found.get, frozenset(("reference",)))
-    request.resource = linked
+    return linked
 
 
 async def _resolve(criteria: dict[str, str], unit: Unit, server: "Server") -> dict[str, str]:
@@ -282,11 +285,14 @@ async def _resolve(criteria: dict[str, str], unit: Unit, server: "Server") -> di
     return found
 
 
-async def _perform(entry: Entry, unit: Unit, server: "Server") -> None:
+async def _perform(entry: Entry, targets: Targets, unit: Unit, server: "Server") -> None:
     if entry.found is not None:
         entry.result = await delete_found(entry.found, unit, entry.request, server)
-    else:
-        entry.result = await server.perform(entry.request)
+        return
+    if entry.body:
+        entry.request.resource = await _link(entry, targets, unit, server)
+    entry.result = await server.perform(entry.request)
+    entry.request.resource = None
 
 
 async def _read(entry: Entry, server: "Server") -> None:

@@ -235,7 +235,9 @@ class Committer:
         if retired:
             await self._database.collection("history").insert_many(retired, session=session)
         for type, documents in inserts.items():
-            await self._database.collection(type).insert_many(documents, session=session)
+            for start in range(0, len(documents), MAX_WRITES):  # the driver encodes what it sends at once
+                part = documents[start : start + MAX_WRITES]
+                await self._database.collection(type).insert_many(part, session=session)
         if events := [event for c in changes for event in c.events]:
             await self._database.collection("events").insert_many(events, session=session)
         for type, operations in replaces.items():
