@@ -8,6 +8,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fhirserver.bulk.deletions import write_deletions
 from fhirserver.bulk.files import Missing, Output, lines, remove
 from fhirserver.bulk.selection import Selection, selection
 from fhirserver.errors import FHIRError, Issue, Unavailable
@@ -49,6 +50,12 @@ class Export:
 
     async def run(self, job: Job, save: Save) -> None:
         """Write the files. Raises FHIRError, storage.jobs.Lost."""
+        try:
+            await self._write(job, save)
+        except OSError as error:
+            raise FHIRError(f"The export cannot be written: {error.strerror}") from None
+
+    async def _write(self, job: Job, save: Save) -> None:
         instant = int(job.request["instant"])
         await asyncio.sleep(max(0, instant + SETTLE - now()) / 1_000_000)
         if not job.state:
@@ -59,11 +66,10 @@ class Export:
             await self.forget(job)
             job.state = await self._beginning()
             await self._types(job, save)
-        except OSError as error:
-            raise FHIRError(f"The export cannot be written: {error.strerror}") from None
         files = [*job.state["files"]]
         if job.state["errors"]["count"]:
             files.append({"type": "OperationOutcome", "name": ERRORS, **job.state["errors"]})
+        files += await write_deletions(job, self.folder(job), self._scan, self._server)
         job.result = {"files": files}
         job.progress = f"{job.state['done']} resources exported"
 

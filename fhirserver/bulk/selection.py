@@ -1,6 +1,6 @@
 """Which resources an export takes, and what of them. https://hl7.org/fhir/uv/bulkdata/export.html"""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -35,16 +35,18 @@ class Selection:
 
     def takes(self, stored: Stored, index: Index) -> bool:
         """Whether the version, which is no deletion, belongs to the export."""
-        if stored.updated < self.since:
-            return False
-        if self.members is not None and stored.id not in self.members:
-            return False
-        if self.keys is not None and self.keys.isdisjoint(index.keys):
-            return False
-        if self.prefixes and not any(key.startswith(self.prefixes) for key in index.keys):
+        if stored.updated < self.since or not self.covers(stored.id, index.keys):
             return False
         matched = (satisfies(index, stored.id, stored.updated, c) for c in self.conditions)
         return not self.conditions or any(matched)
+
+    def covers(self, id: str, keys: Collection[str]) -> bool:
+        """Whether the resource, which may be deleted, belongs to the patients of the export."""
+        if self.members is not None and id not in self.members:
+            return False
+        if self.keys is not None and self.keys.isdisjoint(keys):
+            return False
+        return not self.prefixes or any(key.startswith(self.prefixes) for key in keys)
 
     async def line(self, stored: Stored, server: "Server") -> bytes:
         body = await full_body(stored, server)

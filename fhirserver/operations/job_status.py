@@ -4,6 +4,8 @@ import asyncio
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
+from fhirserver.bulk.deletions import DELETED
+from fhirserver.bulk.export import ERRORS
 from fhirserver.bulk.files import stream
 from fhirserver.errors import FHIRError, Issue, NotFound
 from fhirserver.interactions import deferred
@@ -78,11 +80,11 @@ def _manifest(job: Job, base_url: str) -> dict[str, Any]:
     }
     match job.kind:
         case "export":
-            entries = [
-                {"type": f["type"], "url": f"{folder}/{f['name']}", "count": f["count"]} for f in _files(job)
-            ]
-            manifest["output"] = [e for e in entries if e["type"] != "OperationOutcome"]
-            manifest["error"] = [e for e in entries if e["type"] == "OperationOutcome"]
+            lists = {ERRORS: "error", DELETED: "deleted"}
+            manifest |= {"output": [], "error": [], "deleted": []}
+            for file in _files(job):
+                entry = {"type": file["type"], "url": f"{folder}/{file['name']}", "count": file["count"]}
+                manifest[lists.get(file["name"], "output")].append(entry)
         case "import":
             pairs = list(enumerate(zip(job.request["inputs"], job.result["counts"], strict=True)))
             manifest["output"] = [

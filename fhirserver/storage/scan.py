@@ -75,6 +75,16 @@ class Scan:
         except PyMongoError:
             raise Unavailable("The database does not answer now") from None
 
+    async def deletions(self, type: str, since: int, until: int) -> AsyncIterator[tuple[str, Sequence[str]]]:
+        """The logical ids that are deleted, since and until an instant, with the index keys that name their
+        patients."""
+        wanted = {"updated": {"$gte": since, "$lte": until}, "seq": None}
+        try:
+            async for document in self._database.collection(type).find(wanted, {"keys": 1}):
+                yield document["_id"], document.get("keys", ())
+        except PyMongoError:
+            raise Unavailable("The database does not answer now") from None
+
     async def version_at(self, type: str, id: str, instant: int) -> Stored | None:
         """The version that was current at an instant before the current one; None when there was none."""
         newest: Document | None = None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -168,6 +169,45 @@ def test_elements_leave_out_the_rest_and_say_so(api: httpx2.Client, exported: di
     assert set(patient) == {"resourceType", "id", "meta", "gender"}
     assert set(observed) == {"resourceType", "id", "meta", "status", "code"}  # code is mandatory
     assert patient["meta"]["tag"][0]["code"] == "SUBSETTED"
+
+
+DELETIONS = {
+    "/$export": {"Patient/gone", "Observation/gone", "Observation/left", "Observation/unrelated"},
+    "/$export?_type=Patient": {"Patient/gone"},
+    "/Patient/$export": {"Patient/gone", "Observation/gone", "Observation/left"},
+    "/Group/left/$export": {"Observation/left"},
+}
+
+
+def test_an_export_since_tells_of_deletions(api: httpx2.Client) -> None:
+    """Of a group only its patients'; what came back is not among them."""
+    for id in ("gone", "left"):
+        put(api, {"resourceType": "Patient", "id": id})
+        put(api, observation(id, f"Patient/{id}"))
+    put(api, observation("unrelated", "Device/x"))
+    put(api, observation("back", "Patient/gone"))
+    member = [{"entity": {"reference": "Patient/left"}}]
+    put(api, {"resourceType": "Group", "id": "left", "type": "person", "actual": True, "member": member})
+    since = datetime.now(UTC).isoformat()
+    gone = (
+        "Observation/gone",
+        "Observation/unrelated",
+        "Observation/back",
+        "Observation/left",
+        "Patient/gone",
+    )
+    for path in gone:
+        assert api.delete(f"/{path}").status_code in (200, 204)
+    put(api, observation("back", "Patient/left"))
+    for path, expected in DELETIONS.items():
+        parameters = f"{'&' if '?' in path else '?'}_since={quote(since)}"
+        [file] = run(api, path + parameters)["deleted"]
+        [line] = api.get(file["url"]).text.splitlines()
+        bundle = json.loads(line)
+        assert (file["type"], file["count"], bundle["type"]) == ("Bundle", 1, "transaction")
+        assert {entry["request"]["method"] for entry in bundle["entry"]} == {"DELETE"}
+        assert {entry["request"]["url"] for entry in bundle["entry"]} == expected, path
+    assert run(api, "/$export?_type=Patient")["deleted"] == []
 
 
 def test_an_export_shows_one_instant(api: httpx2.Client) -> None:
