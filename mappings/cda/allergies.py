@@ -250,7 +250,7 @@ def _status(node: Node, negated: bool, end: str | None, context: Context) -> Ele
     status = _one_of(node, _STATUS_CODE, _CLINICAL_STATUS, context)
     if status is None:
         status = "resolved" if end else "active"
-        if not related(node, _STATUS_CODE) and not negated:
+        if not related(node, _STATUS_CODE, context) and not negated:
             context.warn(node, f"No clinical status was sent; read as {status}", "incomplete")
     if verification == "refuted":
         status = "inactive"
@@ -270,6 +270,7 @@ def _reactions(node: Node, label: Element | None, remarks: list[Element], contex
         if relationship.get("typeCode") != "MFST":
             continue
         for observation in relationship.findall("observation"):
+            context.read.add(observation)
             value = cd_to_codeable_concept(observation.find("value"), context)
             text = context.text(observation.find("text"))
             if is_negated(observation):
@@ -341,7 +342,7 @@ def _is_negated_concern(node: Node) -> bool:
 
 def _one_of(node: Node, code: str, table: dict[str, str], context: Context) -> str | None:
     """The related observation's value in a table; a value that is not there is an issue."""
-    for observation in related(node, code):
+    for observation in related(node, code, context):
         value = observation.find("value")
         sent = "" if value is None else (value.get("code") or "").strip()
         if sent in table:

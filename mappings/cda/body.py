@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mappings.cda.context import Context
-from mappings.cda.datatypes import ii_to_identifier
+from mappings.cda.datatypes import cd_to_codeable_concept, ii_to_identifier
 from mappings.cda.document import ClinicalDocument
 from mappings.cda.xml import Node, local_name
 from mappings.core.bundle import derived_identifier
@@ -22,7 +22,9 @@ _STATEMENTS = {
     "substanceAdministration",
     "supply",
 }
+_PARTS = {*_STATEMENTS, "entryRelationship", "component"}
 _SELF = {"SELF", "ONESELF"}
+_HAPPENED = frozenset({"EVN"})
 
 
 def has_template(node: Node, templates: frozenset[str]) -> bool:
@@ -38,26 +40,55 @@ def statements(
     the mother's. Goals, plans and orders have another mood.
     """
     for node in document.root.iter(tag):
-        if not has_template(node, templates):
-            continue
-        context.read.add(node)
-        if (mood := _other_mood(node)) is not None:
-            context.inform(node, f"Not mapped: its mood is {mood}, so it did not happen", "not-supported")
-        elif not _is_about_patient(node):
-            context.inform(node, "Not mapped: its subject is not the patient", "not-supported")
-        else:
+        if has_template(node, templates) and node not in context.read and happened(node, context):
             yield node
 
 
-def related(node: Node, code: str) -> list[Node]:
-    """The observations and acts directly related to a statement that have this code."""
+def happened(node: Node, context: Context, moods: frozenset[str] = _HAPPENED) -> bool:
+    """Whether a statement is about the patient and happened (or has one of these moods); else a remark says
+    why it is not mapped."""
+    context.read.add(node)
+    if (mood := _other_mood(node, moods)) is not None:
+        context.inform(node, f"Not mapped: its mood is {mood}, so it did not happen", "not-supported")
+    elif not _is_about_patient(node):
+        context.inform(node, "Not mapped: its subject is not the patient", "not-supported")
+    else:
+        return True
+    context.read.update(inner for inner in node.iter() if local_name(inner) in _STATEMENTS)
+    return False
+
+
+def related(node: Node, code: str, context: Context) -> list[Node]:
+    """The observations and acts directly related to a statement that have this code; that reads them."""
     found = node.findall("entryRelationship/observation") + node.findall("entryRelationship/act")
-    return [child for child in found if (c := child.find("code")) is not None and c.get("code") == code]
+    matching = [child for child in found if (c := child.find("code")) is not None and c.get("code") == code]
+    context.read.update(matching)
+    return matching
+
+
+def reasons(node: Node, context: Context) -> list[Element]:
+    """The acts and observations that a statement names as its reasons (RSON) -> CodeableConcepts."""
+    found = []
+    for relationship in node.findall("entryRelationship"):
+        if relationship.get("typeCode") != "RSON":
+            continue
+        for act in (*relationship.findall("act"), *relationship.findall("observation")):
+            context.read.add(act)
+            said = act.find("value") if local_name(act) == "observation" else act.find("code")
+            if concept := cd_to_codeable_concept(said, context):
+                found.append(concept)
+    return found
+
+
+def section_codes(node: Node) -> list[str]:
+    """The codes of the sections a statement is in, from the inside out."""
+    codes = (section.find("code") for section in node.iterancestors("section"))
+    return [code.get("code") or "" for code in codes if code is not None]
 
 
 def notes(node: Node, context: Context) -> list[Element]:
     """The comments on a statement -> Annotations; a dash alone is a cell left empty."""
-    texts = [context.text(act.find("text")) for act in related(node, COMMENT)]
+    texts = [context.text(act.find("text")) for act in related(node, COMMENT, context)]
     return [{"text": text} for text in texts if text.strip("-–. ")]
 
 
@@ -82,29 +113,39 @@ class Identities:
 
     def identify(self, kind: str, node: Node) -> list[Element]:
         """The derived identifier first; then the entry's own, unless other entries have it too."""
-        own = _id_of(node)
+        own = _id_of(node) or _code_of(node)
         rank = self._ranks[kind, own]
         self._ranks[kind, own] += 1
         identifiers = [derived_identifier("", kind, *self._scope, own, str(rank))]
         id_node = node.find("id")
-        if own and self._ids[own] == 1 and id_node is not None and (sent := ii_to_identifier(id_node)):
+        if self._ids[own] == 1 and id_node is not None and (sent := ii_to_identifier(id_node)):
             identifiers.append(sent)
         return identifiers
 
 
 def report_unread(document: ClinicalDocument, context: Context) -> list[str]:
-    """Say, by template and with counts, which top-level entries nobody read; return the same as names."""
+    """Say, by template and with counts, which statements nobody read; return the same as names.
+
+    Of statements inside each other only the outermost counts; what is around one that was read is no loss.
+    """
     unread: Counter[str] = Counter()
     first: dict[str, Node] = {}
     for entry in document.root.iter("entry"):
-        for node in entry:
-            if local_name(node) in _STATEMENTS and context.read.isdisjoint(node.iter()):
-                name = f"{local_name(node)} {_template(node)}"
-                unread[name] += 1
-                first.setdefault(name, node)
+        for node in _unread(entry, context.read):
+            name = f"{local_name(node)} {_template(node)}"
+            unread[name] += 1
+            first.setdefault(name, node)
     for name, count in sorted(unread.items()):
         context.inform(first[name], f"Not mapped: {count} x {name}", "not-supported")
     return [f"{name} ({count})" for name, count in sorted(unread.items())]
+
+
+def _unread(node: Node, read: set[Node]) -> Iterator[Node]:
+    for child in node:
+        if local_name(child) in _STATEMENTS and child not in read and read.isdisjoint(child.iter()):
+            yield child
+        elif local_name(child) in _PARTS:
+            yield from _unread(child, read)
 
 
 def _template(node: Node) -> str:
@@ -124,13 +165,22 @@ def _id_of(node: Node) -> str:
     )
 
 
-def _other_mood(node: Node) -> str | None:
-    """The mood of the statement, or of one it is part of, when that is not EVN."""
+def _code_of(node: Node) -> str:
+    """What an entry without id is told by: its code, or that of its first translation."""
+    code = node.find("code")
+    if code is None:
+        return ""
+    codes = [code.get("code"), *(translation.get("code") for translation in code.findall("translation"))]
+    return next((f"code:{each}" for each in codes if each), "")
+
+
+def _other_mood(node: Node, moods: frozenset[str]) -> str | None:
+    """The mood of the statement, or of one it is part of, when that is none of these."""
     for current in (node, *node.iterancestors()):
         if local_name(current) == "section":
             break
         mood = current.get("moodCode")
-        if mood is not None and mood != "EVN":
+        if mood is not None and mood not in moods:
             return mood
     return None
 

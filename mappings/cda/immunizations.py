@@ -32,9 +32,6 @@ _DOSE_NUMBER = "30973-2"
 _SERIES = frozenset({"INITIMMUNIZ", "BOOSTER"})
 """v3 ActCode of an administration that is part of a series; IMMUNIZ says nothing about one."""
 
-OBSERVATION_ELEMENTS = frozenset(
-    {"identifier", "status", "code", "subject", "effectiveDateTime", "valueCodeableConcept", "note"}
-)
 _STATUS = {"aborted": "not-done", "cancelled": "not-done", "nullified": "entered-in-error"}
 _NOTHING_SEEN = {"", "-", "ras", "néant", "aucune", "aucun", "non"}
 
@@ -143,6 +140,7 @@ def _dispensed(node: Node, context: Context) -> str | None:
     """When the vaccine was handed out: all that the reimbursement history knows."""
     for supply in node.findall("entryRelationship/supply"):
         if any(template.get("root") in _SUPPLY for template in supply.findall("templateId")):
+            context.read.add(supply)
             for performer in supply.findall("performer"):
                 if time := ts_to_datetime(performer.find("time"), context) or ts_to_datetime(
                     performer.find("time/low"), context
@@ -172,7 +170,7 @@ def _protocol(node: Node, code: Element, context: Context) -> list[Element]:
     coding: Element = next(iter(code.get("coding", [])), {})
     series = coding.get("display") or coding["code"] if coding.get("code") in _SERIES else None
     number: Element = {}
-    for observation in related(node, _DOSE_NUMBER):
+    for observation in related(node, _DOSE_NUMBER, context):
         value = observation.find("value")
         sent = "" if value is None else (value.get("value") or "").strip()
         if sent.isdecimal() and int(sent) > 0:
@@ -190,6 +188,7 @@ def _reactions(node: Node, patient: str, identifier: Element, context: Context) 
     entries = []
     caused = [r for r in node.findall("entryRelationship") if r.get("typeCode") == "CAUS"]
     for rank, observation in enumerate(o for r in caused for o in r.findall("observation")):
+        context.read.add(observation)
         value = cd_to_codeable_concept(observation.find("value"), context)
         text = context.text(observation.find("text"))
         if is_negated(observation):

@@ -1,6 +1,14 @@
 """A CDA document -> the transaction Bundle of what it asserts."""
 
-from mappings.cda import allergies, immunizations
+from mappings.cda import (
+    allergies,
+    conditions,
+    immunizations,
+    laboratory,
+    medications,
+    observations,
+    procedures,
+)
 from mappings.cda.body import Identities, report_unread
 from mappings.cda.context import Context, referenced
 from mappings.cda.document import ClinicalDocument, read
@@ -20,7 +28,12 @@ _RECORD_TARGET = "/ClinicalDocument/recordTarget"
 _ELEMENTS = {
     "AllergyIntolerance": allergies.ELEMENTS,
     "Immunization": immunizations.ELEMENTS,
-    "Observation": immunizations.OBSERVATION_ELEMENTS,
+    "Observation": observations.ELEMENTS,
+    "DiagnosticReport": laboratory.REPORT_ELEMENTS,
+    "Specimen": laboratory.SPECIMEN_ELEMENTS,
+    "Condition": conditions.ELEMENTS,
+    "Procedure": procedures.ELEMENTS,
+    "MedicationStatement": medications.ELEMENTS,
 }
 _UNREAD_HEADER = ("dataEnterer", "informationRecipient", "authenticator", "participant", "authorization")
 
@@ -103,9 +116,15 @@ def _clinical(
 ) -> tuple[list[Element], list[str]]:
     """The clinical entries, and the names of those that nobody read."""
     identities = Identities(document, identifier)
+    # Allergies and vaccinations come first: they read the problems that are their reactions.
     entries = [
         *allergies.allergies(document, patient_url, identities, context),
         *immunizations.immunizations(document, patient_url, identities, context),
+        *conditions.conditions(document, patient_url, identities, context),
+        *medications.medications(document, patient_url, identities, context),
+        *procedures.procedures(document, patient_url, identities, context),
+        *laboratory.laboratory(document, patient_url, identities, context),
+        *observations.observations(document, patient_url, identities, context),
     ]
     return entries, report_unread(document, context)
 
