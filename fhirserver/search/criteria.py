@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fhirserver.errors import BadRequest, TooCostly, UnknownParameter
 from fhirserver.model.reference import is_id
 from fhirserver.search.indexer import STORED, Indexer
-from fhirserver.search.parameters import Parameter, Site
+from fhirserver.search.parameters import Parameter
 from fhirserver.search.query import Condition, Ids, Keys, Not, Nothing, Or, Referred, Refers
 from fhirserver.search.types import composite, reference, stored, token
 from fhirserver.search.types.registry import COMPARISONS
@@ -44,7 +44,7 @@ class Criteria:
 
     indexer: Indexer
     controls: tuple[str, ...] = ()
-    compare: Callable[[Parameter, Site], Condition] | None = None
+    compare: "Callable[[Parameter, Criteria], Condition] | None" = None
 
     def condition(self, type: str, name: str, value: str, step: int = 0) -> Condition | None:
         """The condition that one parameter is; None when its value is empty: search.html#errors ignores it.
@@ -95,6 +95,20 @@ class Criteria:
     # --- other resources
 
     def _chain(self, type: str, head: str, rest: str, value: str, step: int) -> Condition | None:
+        found = self.follow(type, head, lambda target: self.condition(target, rest, value, step + 1), rest)
+        return found if value else None
+
+    def follow(
+        self, type: str, head: str, inner: Callable[[str], Condition | None], rest: str = "the rest"
+    ) -> Condition:
+        """One step of a chain: what refers, by ``code`` or ``code:Type``, to what meets the inner condition.
+
+        ``inner`` is asked for each type that may be referred to; of those that refuse it as unknown none is
+        meant. ``rest`` is how it is written.
+
+        Raises:
+            Ignorable, UnknownParameter: see ``condition``; BadRequest: too many types may be meant.
+        """
         code, colon, wanted = head.partition(":")
         if code not in self.indexer.compiled(type).compiled:
             self._parameter(type, code)
@@ -109,7 +123,7 @@ class Criteria:
         refusal = Ignorable(f"{type}:{code} refers to no type that is served")
         for target in targets:
             try:
-                found.append((target, self.condition(target, rest, value, step + 1)))
+                found.append((target, inner(target)))
             except Ignorable as reason:
                 refusal = reason
         if not found:
@@ -119,17 +133,13 @@ class Criteria:
                 f"{len(found)} of the types that {code} may refer to have {shown(rest)}; name one, as in "
                 f"{code}:{found[0][0]}.{rest[:60]}"
             )
-        return (
-            any_of(
-                [
-                    Refers(p.code, target, inner)
-                    for p in parameter.sources or (parameter,)
-                    for target, inner in found
-                    if inner is not None
-                ]
-            )
-            if value
-            else None
+        return any_of(
+            [
+                Refers(p.code, target, condition)
+                for p in parameter.sources or (parameter,)
+                for target, condition in found
+                if condition is not None
+            ]
         )
 
     def _has(self, type: str, name: str, value: str, step: int) -> Condition | None:
@@ -179,7 +189,15 @@ class Criteria:
         """By ``compare``, each of the parameters that this one is made of."""
         if modifier or not self.compare:
             raise UnknownParameter(f"_filter has no modifiers, such as {parameter.code}:{modifier}")
-        return any_of([self.compare(p, self.indexer.site) for p in parameter.sources or (parameter,)])
+        return any_of([self.compare(p, self) for p in parameter.sources or (parameter,)])
+
+    def match(self, parameter: Parameter, modifier: str, name: str) -> Callable[[str], Condition]:
+        """What one value means with a modifier ("" for none); ``name`` is what a refusal calls it.
+
+        Raises:
+            UnknownParameter: the parameter has no such modifier.
+        """
+        return self._match(parameter, modifier, name)
 
     def _criterion(self, parameter: Parameter, modifier: str, name: str, value: str) -> Condition:
         match = self._match(parameter, modifier, name)

@@ -1,61 +1,109 @@
-"""``_filter``: comparisons, ``given eq "Zoé" and (birthdate ge 1980 or not (gender eq male))``.
+"""``_filter``: read an expression and compile it, ``given eq "Zoé" and (birthdate ge 1980 or not (gender eq
+male))``.
 
-``and`` and ``or`` are mixed only with parentheses, as the standard leaves open which one binds closer. Paths
-are parameters and chains; a filter inside a path, ``related[type eq x].target``, is not supported, nor is
-what needs terminology (ss, sb, in, ni). https://hl7.org/fhir/R4/search_filter.html
+``and`` and ``or`` are taken from left to right, neither binds closer. A path is a parameter or a chain, where
+a step may be narrowed by a filter in brackets: ``subject[gender eq male].name co "x"``. Of pairs of values
+the brackets choose which (``filter_pairs``). How values are compared is in ``filter_operators``.
+https://hl7.org/fhir/R4/search_filter.html
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fhirserver.errors import BadRequest, TooCostly, UnknownParameter
-from fhirserver.search.criteria import Criteria
-from fhirserver.search.indexer import STORED
-from fhirserver.search.parameters import Parameter, Site
-from fhirserver.search.query import And, Condition, Everything, Not, Or, Range
-from fhirserver.search.types import composite, date, ordered, reference, stored, string
-from fhirserver.search.types.registry import COMPARISONS, Match
+from fhirserver.errors import BadRequest, TooCostly
+from fhirserver.search.criteria import Criteria, Ignorable
+from fhirserver.search.filter_operators import OPERATORS, negated
+from fhirserver.search.filter_pairs import Pairs, find_pairs
+from fhirserver.search.query import And, Condition, Everything, Not, Or
 from fhirserver.search.values import shown
 
 MOST = 100
-"""So many comparisons are allowed, so deep may parentheses be."""
+"""So many comparisons are allowed, so deep may parentheses and brackets be."""
 
-_token = re.compile(r'\s*(?:([()])|("(?:[^"\\]|\\.)*")|([^\s()\[\]"]+))')
-_ORDERED = ("date", "number", "quantity")
-_TERMINOLOGY = ("ss", "sb", "in", "ni")
+_token = re.compile(r'\s*(?:([()\[\]])|("(?:[^"\\]|\\.)*")|([^\s()\[\]"]+))')
+_comparison = "a comparison is: path operator value"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the text; ``position`` counts characters from 1, ``joined`` says that no space precedes."""
+
+    text: str
+    position: int
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One name of a path, with the filter in brackets after it."""
+
+    name: str
+    filter: "Filter | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    path: tuple[Step, ...]
+    operator: str
+    value: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Logical:
+    """``operator`` is and, or, not (with one part)."""
+
+    operator: str
+    parts: tuple["Filter", ...]
+
+
+Filter = Comparison | Logical
 
 
 def compile_filter(type: str, text: str, criteria: Criteria) -> Condition:
     """The condition of an expression.
 
     Raises:
-        BadRequest: it is malformed.
+        BadRequest: it is malformed; the text says at which character.
         UnknownParameter: it compares in a way that is not supported; Ignorable: a parameter is not known.
         TooCostly: it is too long.
     """
-    reader = _Reader(_tokens(text), type, criteria)
+    return _Compiler(criteria).condition(parse(text), type, 0)
+
+
+def parse(text: str) -> Filter:
+    """Raises BadRequest, TooCostly: see ``compile_filter``."""
+    reader = _Reader(_tokens(text), len(text) + 1)
     found = reader.expression()
     if reader.tokens:
-        raise BadRequest(f"_filter ends before {shown(reader.tokens[0])}")
+        extra = reader.tokens[0]
+        raise _wrong(extra.position, f"the expression ends before {shown(extra.text)}")
     return found
 
 
-def _tokens(text: str) -> list[str]:
-    tokens, position = [], 0
-    text = text.rstrip()
-    while position < len(text):
-        found = _token.match(text, position)
+def _at(position: int, text: str) -> str:
+    return f"_filter, at character {position}: {text}"
+
+
+def _wrong(position: int, text: str) -> BadRequest:
+    return BadRequest(_at(position, text))
+
+
+def _tokens(text: str) -> list[Token]:
+    tokens: list[Token] = []
+    end, length = 0, len(text.rstrip())
+    while end < length:
+        found = _token.match(text, end)
         if found is None:
-            inside = (
-                " (filters inside a path are not supported)" if text[position:].lstrip()[:1] == "[" else ""
-            )
-            raise BadRequest(f"_filter is not understood at {shown(text[position:])}{inside}")
-        tokens.append(found[0].strip())
-        position = found.end()
-    if len(tokens) > 8 * MOST:
-        raise TooCostly(f"_filter has more than {MOST} comparisons")
+            start = end + len(text[end:]) - len(text[end:].lstrip())
+            raise _wrong(start + 1, f'the " is not closed: {shown(text[start:])}')
+        piece = found[0].lstrip()
+        tokens.append(Token(piece, found.end() - len(piece) + 1, end > 0 and len(piece) == len(found[0])))
+        end = found.end()
+        if len(tokens) > 8 * MOST:
+            raise TooCostly(f"_filter has more than {MOST} comparisons")
     return tokens
 
 
@@ -63,154 +111,139 @@ def _tokens(text: str) -> list[str]:
 class _Reader:
     """Reads tokens from the front, by the grammar of the standard."""
 
-    tokens: list[str]
-    type: str
-    criteria: Criteria
+    tokens: list[Token]
+    end: int
     depth: int = 0
 
-    def expression(self) -> Condition:
-        parts, operators = [self.part()], set()
-        while self.tokens and self.tokens[0] in ("and", "or"):
-            operators.add(self.take())
-            parts.append(self.part())
-        if len(operators) > 1:
-            raise BadRequest("_filter mixes and and or: put parentheses around what belongs together")
-        if len(parts) == 1:
-            return parts[0]
-        return And(tuple(parts)) if "and" in operators else Or(tuple(parts))
+    def expression(self) -> Filter:
+        found = self.part()
+        while self.tokens and self.tokens[0].text in ("and", "or"):
+            operator = self.take().text
+            if isinstance(found, Logical) and found.operator == operator:
+                found = Logical(operator, (*found.parts, self.part()))
+            else:
+                found = Logical(operator, (found, self.part()))
+        return found
 
-    def part(self) -> Condition:
+    def part(self) -> Filter:
         first = self.take()
-        if first == "not" and self.tokens[:1] == ["("]:
+        if first.text == "not" and self.tokens and self.tokens[0].text == "(":
             self.take()
-            return Not(self.inside())
-        return self.inside() if first == "(" else self.comparison(first)
+            return Logical("not", (self.inside(first, ")"),))
+        return self.inside(first, ")") if first.text == "(" else self.comparison(first)
 
-    def inside(self) -> Condition:
+    def inside(self, opening: Token, closing: str) -> Filter:
         self.depth += 1
         if self.depth > MOST:
             raise TooCostly(f"_filter has more than {MOST} parentheses in each other")
         found = self.expression()
-        if self.take() != ")":
-            raise BadRequest("_filter lacks a )")
+        if not self.tokens or self.tokens[0].text != closing:
+            place = self.tokens[0].position if self.tokens else self.end
+            raise _wrong(place, f"a {closing} is missing, for what is open since {opening.position}")
+        self.take()
         self.depth -= 1
         return found
 
-    def comparison(self, path: str) -> Condition:
+    def comparison(self, first: Token) -> Filter:
+        path = self.path(first)
         operator, value = self.take(), self.take()
-        if operator in _TERMINOLOGY:
-            raise UnknownParameter(f"_filter: {operator} needs terminology, which is not supported")
-        compare = OPERATORS.get(operator)
-        if compare is None:
-            raise BadRequest(f"_filter: {shown(operator)} is not one of {', '.join(OPERATORS)}")
-        if value in ("(", ")") or path == ")" or path.startswith('"'):
-            raise BadRequest(
-                f"_filter: {shown(f'{path} {operator} {value}')} is not a path, an operator and a value"
-            )
-        text = _value(value)
-        leaf = replace(self.criteria, compare=lambda parameter, site: compare(parameter, text, site))
-        condition = leaf.condition(self.type, path, text)
-        return Everything() if condition is None else condition
+        if operator.text not in OPERATORS:
+            known = ", ".join(OPERATORS)
+            raise _wrong(operator.position, f"{shown(operator.text)} is not one of {known}")
+        if value.text in tuple("()[]"):
+            raise _wrong(value.position, f"{shown(value.text)} is not a value; {_comparison}")
+        return Comparison(path, operator.text, _value(value), first.position)
 
-    def take(self) -> str:
+    def path(self, first: Token) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        name = first
+        while True:
+            if name.text in tuple("()[]") or name.text.startswith('"'):
+                raise _wrong(name.position, f"{shown(name.text)} is not a path; {_comparison}")
+            *before, last = [name.text] if name.text.startswith("_has:") else name.text.split(".")
+            if not all((*before, last)):
+                raise _wrong(name.position, f"{shown(name.text)} is not a path: a name is missing")
+            steps += [Step(step) for step in before]
+            if not (self.tokens and self.tokens[0].text == "[" and self.tokens[0].joined):
+                return (*steps, Step(last))
+            steps.append(Step(last, self.inside(self.take(), "]")))
+            name = self.take()
+            if not (name.joined and name.text.startswith(".") and len(name.text) > 1):
+                raise _wrong(name.position, f"after {last}[...] comes a . and a name")
+            name = Token(name.text[1:], name.position + 1, True)
+
+    def take(self) -> Token:
         if not self.tokens:
-            raise BadRequest("_filter ends where a comparison should be: path operator value")
+            raise _wrong(self.end, f"the expression is not complete; {_comparison}")
         return self.tokens.pop(0)
 
 
-def _value(token: str) -> str:
+def _value(token: Token) -> str:
     """A value as search parameters write it; inside quotes nothing separates."""
-    if not token.startswith('"'):
-        return token
+    if not token.text.startswith('"'):
+        return token.text
     try:
-        text = str(json.loads(token))
+        text = str(json.loads(token.text))
     except ValueError:
-        raise BadRequest(f"_filter: {shown(token)} is not a JSON string") from None
+        raise _wrong(token.position, f"{shown(token.text)} is not a JSON string") from None
     if not text:
-        raise BadRequest('_filter: "" is nothing to compare with; for what is missing write pr false')
+        raise _wrong(token.position, '"" is nothing to compare with; for what is missing write pr false')
+    if re.search(r"[\0\ud800-\udfff]", text):
+        raise _wrong(token.position, "a value cannot contain NUL or half of a surrogate pair")
     return re.sub(r"[\\,$|]", r"\\\g<0>", text)
 
 
-# --- the comparisons
+# --- compile
 
 
-def _refuse(parameter: Parameter, operator: str, instead: str = "") -> UnknownParameter:
-    return UnknownParameter(f"_filter: {operator} is not for {parameter.code} ({parameter.type}){instead}")
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    criteria: Criteria
 
+    def condition(self, filter: Filter, type: str, step: int) -> Condition:
+        """What a filter is about resources of a type, ``step`` steps away from those that are searched."""
+        match filter:
+            case Logical("not", (inner,)):
+                return Not(self.condition(inner, type, step))
+            case Logical(operator, parts):
+                conditions = tuple(self.condition(part, type, step) for part in parts)
+                return And(conditions) if operator == "and" else Or(conditions)
+            case Comparison(path, operator, value, position):
+                opposite = negated(operator, value)
+                if opposite:
+                    filter = replace(filter, operator=opposite[0], value=opposite[1])
+                try:
+                    found = self.compared(filter, path, type, step)
+                except (Ignorable, BadRequest, TooCostly) as error:
+                    if str(error).startswith(_at(position, "")[:12]):
+                        raise  # the inner filter knows better where
+                    raise error.__class__(_at(position, str(error))) from None
+                # What is not there is so for the whole path: no value at the end of any way.
+                return Not(found) if opposite else found
 
-def _plain(parameter: Parameter) -> Match:
-    """What the parameter means without a modifier."""
-    if parameter.code in STORED:
-        return stored.MODIFIERS[parameter.code][""]
-    return (composite if parameter.type == "composite" else COMPARISONS[parameter.type]).MODIFIERS[""]
+    def compared(self, filter: Comparison, path: Sequence[Step], type: str, step: int) -> Condition:
+        """The comparison at the end of a path that begins at a type."""
+        first, *rest = path
+        if all(s.filter is None for s in path):
+            compare, value = OPERATORS[filter.operator], filter.value
+            leaf = replace(self.criteria, compare=lambda p, criteria: compare(p, value, criteria))
+            found = leaf.condition(type, ".".join(s.name for s in path), value, step)
+            return Everything() if found is None else found
+        inner = first.filter
+        pairs = find_pairs(type, first.name, self.criteria) if inner else None
+        if inner and pairs:
+            return self.paired(pairs, inner, rest, filter)
 
+        def follow(target: str) -> Condition:
+            found = self.compared(filter, rest, target, step + 1)
+            return And((self.condition(inner, target, step + 1), found)) if inner else found
 
-def _equal(parameter: Parameter, value: str, site: Site) -> Condition:
-    if parameter.type == "string":
-        # The whole of a value: what follows its folded form is how it was written, never nothing.
-        low = f"{parameter.code}|{string.folded(value)}"
-        return Range(f"{low}\x1f\x02", f"{low}\x20")
-    return _plain(parameter)(parameter, value, site)
+        return self.criteria.follow(type, first.name, follow)
 
-
-def _prefixed(prefix: str) -> Callable[[Parameter, str, Site], Condition]:
-    def compare(parameter: Parameter, value: str, site: Site) -> Condition:
-        if parameter.type not in _ORDERED:
-            instead = "; write not (... eq ...)" if prefix == "ne" else ""
-            raise _refuse(parameter, prefix, instead)
-        return _plain(parameter)(parameter, prefix + value, site)
-
-    return compare
-
-
-def _text(operator: str, pattern: str) -> Callable[[Parameter, str, Site], Condition]:
-    """A string by a pattern of the folded form in the whole value."""
-
-    def compare(parameter: Parameter, value: str, site: Site) -> Condition:
-        if parameter.type != "string":
-            raise _refuse(parameter, operator)
-        code, folded = parameter.code, string.folded(value)
-        found = pattern.format(re.escape(folded))
-        low, high = f"{code}|", f"{code}}}"
-        if operator == "sw":
-            low, high = low + folded, low + folded + "\U0010ffff"
-        return Range(low, high, rf"^{re.escape(code)}\|{found}\x1f.")
-
-    return compare
-
-
-def _present(parameter: Parameter, value: str, site: Site) -> Condition:
-    if parameter.code in STORED or parameter.type == "composite":
-        raise _refuse(parameter, "pr")
-    if value not in ("true", "false"):
-        raise BadRequest(f"_filter: pr is followed by true or false, not by {shown(value)}")
-    present = COMPARISONS[parameter.type].present(parameter)
-    return present if value == "true" else Not(present)
-
-
-def _overlaps(parameter: Parameter, value: str, site: Site) -> Condition:
-    if parameter.type != "date" or parameter.code in STORED:
-        raise _refuse(parameter, "po")
-    prefix, interval = date.parse(value, site)
-    if prefix != "eq":
-        raise BadRequest(f"_filter: {shown(value)} is not a date")
-    return ordered.within(parameter.code, low=("$lt", interval.high), high=("$gt", interval.low))
-
-
-def _refers(parameter: Parameter, value: str, site: Site) -> Condition:
-    if parameter.type != "reference":
-        raise _refuse(parameter, "re")
-    return reference.points_to(parameter, value, site)
-
-
-OPERATORS: Mapping[str, Callable[[Parameter, str, Site], Condition]] = {
-    "eq": _equal,
-    **{prefix: _prefixed(prefix) for prefix in ("ne", "gt", "lt", "ge", "le", "ap", "sa", "eb")},
-    "co": _text("co", "[^\x1f]*{}[^\x1f]*"),
-    "sw": _text("sw", "{}[^\x1f]*"),
-    "ew": _text("ew", "[^\x1f]*{}"),
-    "pr": _present,
-    "po": _overlaps,
-    "re": _refers,
-}
-"""How ``_filter`` compares; values are compared without case where the parameter does."""
+    def paired(self, pairs: Pairs, inner: Filter, rest: Sequence[Step], filter: Comparison) -> Condition:
+        """Two values of one element, the first of them chosen in brackets."""
+        match inner, rest:
+            case Comparison((Step(first, None),), "eq", value), [Step(second, None)]:
+                return pairs.condition((first, "eq", value), (second, filter.operator, filter.value))
+            case _:
+                raise BadRequest(f"{pairs.name} is written {pairs.name}[name eq value].name operator value")

@@ -69,8 +69,8 @@ def satisfies(
             return id in ids
         case Keys(keys):
             return any(key in index.keys for key in keys)
-        case KeyRange(low, high):
-            return any(low <= key < high for key in index.keys)
+        case KeyRange(low, high, pattern):
+            return any(low <= key < high and re.search(pattern, key) is not None for key in index.keys)
         case Range(low, high, pattern):
             return any(low <= e < high and re.search(pattern, e) is not None for e in index.sorted)
         case Interval():

@@ -53,10 +53,14 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """``keys`` contains an entry e with low <= e < high: ``system|``, ``:below`` and ``:missing``."""
+    """``keys`` contains an entry e with low <= e < high: ``system|``, ``:below`` and ``:missing``.
+
+    Where ``pattern`` is set, an entry in the range must also match that regular expression, see Range.
+    """
 
     low: str
     high: str
+    pattern: str = ""
 
 
 @dataclass(frozen=True, slots=True)

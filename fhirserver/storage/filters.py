@@ -19,13 +19,10 @@ def _exact(condition: q.Condition) -> Document:
             return {"_id": {"$in": list(ids)}}
         case q.Keys(keys):
             return {"keys": {"$in": list(keys)}}
-        case q.KeyRange(low, high):
-            return {"keys": {"$elemMatch": {"$gte": low, "$lt": high}}}
+        case q.KeyRange(low, high, pattern):
+            return {"keys": {"$elemMatch": _bounds(low, high, pattern)}}
         case q.Range(low, high, pattern):
-            bounds: Document = {"$gte": low, "$lt": high}
-            if pattern:
-                bounds["$regex"] = pattern
-            return {"sorted": {"$elemMatch": bounds}}
+            return {"sorted": {"$elemMatch": _bounds(low, high, pattern)}}
         case q.Interval(parameter, low, high):
             wanted: Document = {"p": parameter}
             for name, sides in (("l", low), ("h", high)):
@@ -43,3 +40,7 @@ def _exact(condition: q.Condition) -> Document:
             return {"$nor": [_exact(inner)]}
         case q.Refers() | q.Referred():
             raise TypeError("chains are resolved before a filter is made")
+
+
+def _bounds(low: str, high: str, pattern: str) -> Document:
+    return {"$gte": low, "$lt": high, **({"$regex": pattern} if pattern else {})}

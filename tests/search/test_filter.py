@@ -9,7 +9,19 @@ import pytest
 
 from fhirserver import search
 from fhirserver.errors import BadRequest, FHIRError, TooCostly, UnknownParameter
-from fhirserver.search.query import Condition, Keys, Not, Referred, Refers
+from fhirserver.search.query import (
+    And,
+    Condition,
+    Everything,
+    Ids,
+    KeyRange,
+    Keys,
+    Not,
+    Or,
+    Range,
+    Referred,
+    Refers,
+)
 
 Finds = Callable[[dict[str, Any], str], bool]
 
@@ -51,6 +63,41 @@ OBSERVATION = {
         ("gender eq female", True),
         ("not (gender eq male)", True),
         ("not (gender eq female)", False),
+        ("given ne eva", True),
+        ("given gt eva", True),
+        ("given gt jean", True),
+        ('given gt "jean paul"', False),
+        ('given ge "jean paul"', True),
+        ("given lt eva", False),
+        ("given le eva", True),
+        ("family gt lefevre", True),
+        ("family lt m", True),
+        ("gender ne male", True),
+        ("gender ne female", False),
+        ("gender ne FEMALE", False),
+        ("gender eq FEMALE", True),
+        ("death-date ne 2020", False),
+        ("identifier ne urn:ins|1", True),
+        ('identifier ne "1(2)"', False),
+        ("identifier ne 12", True),
+        ("organization ne Organization/o1", False),
+        ("organization ne Organization/o", True),
+        ("_id ne p1", False),
+        ("_id ne p2", True),
+        ("_id pr true", True),
+        ("_id pr false", False),
+        ("birthdate co 1980-02-29", True),
+        ("birthdate co 1980-02-29T10:00:00+01:00", True),
+        ("birthdate co 1980-02", False),
+        ("_lastUpdated po 1970", True),
+        ("_lastUpdated po 1971", False),
+        ("gender in http://hl7.org/fhir/ValueSet/administrative-gender", True),
+        ("gender ni http://hl7.org/fhir/ValueSet/administrative-gender", False),
+        # From left to right: neither binds closer.
+        ("gender eq female or given eq zoe and given eq anna", False),
+        ("given eq zoe and given eq anna or gender eq female", True),
+        ("gender eq female or (given eq zoe and given eq anna)", True),
+        ("not(gender eq male)and(given eq eva)", True),
         ("identifier eq urn:ins|1(2)", None),
         ('identifier eq "1(2)"', True),
         ('identifier eq "urn:ins|1(2)"', False),
@@ -101,6 +148,21 @@ def test_patients(finds: Finds, filter: str, found: bool | None) -> None:
         ("combo-code eq 29463-7", True),
         ("combo-value-quantity le 57", False),
         ("code-value-quantity eq 29463-7$gt57", True),
+        ("code eq loinc|29463-7", True),
+        ("code ne loinc|29463-7", False),
+        ("code ne snomed|29463-7", True),
+        ("code ne 29463-7", False),
+        ("value-quantity lt 0.06|ucum|kg", True),
+        ("value-quantity ne 58", False),
+        ("value-quantity ne 0.058|ucum|kg", False),
+        ("value-quantity sa 57.9", True),
+        ("value-quantity eb 58", False),
+        ("date co 2024-05-15", True),
+        ("date co 2024", False),
+        ("code-value-quantity[code eq loinc|29463-7].value-quantity gt 57", True),
+        ("code-value-quantity[code eq 29463-7].value-quantity gt 58", False),
+        ("code-value-quantity[value-quantity eq 58].code eq 29463-7", True),
+        ("code-value-quantity[code eq 1].value-quantity eq 58|ucum|g", False),
     ],
 )
 def test_observations(finds: Finds, filter: str, found: bool) -> None:
@@ -111,46 +173,113 @@ def compiled(indexer: search.Indexer, type: str, filter: str) -> Condition:
     return search.compile(type, [("_filter", filter)], indexer=indexer).condition
 
 
+def test_what_documents_relate_to_is_a_pair(finds: Finds) -> None:
+    relates = [{"code": "replaces", "target": {"reference": f"DocumentReference/{n}"}} for n in (1, 2)]
+    document = {"resourceType": "DocumentReference", "relatesTo": [*relates, {"code": "signs"}]}
+    for code, target, found in (("replaces", 1, True), ("replaces", 3, False), ("signs", 1, False)):
+        text = f"relatesTo[code eq {code}].target re DocumentReference/{target}"
+        assert finds(document, f"_filter={text}") is found, text
+
+
+@pytest.mark.parametrize(
+    ("probability", "asked", "found"),
+    [("0.42", "0.42", True), ("0.4", "0.42", True), ("0.5", "0.42", False), ("0.42", "0.4", False)],
+)
+def test_a_number_stands_for_what_is_rounded_to_it(
+    finds: Finds, probability: str, asked: str, found: bool
+) -> None:
+    risk = {"resourceType": "RiskAssessment", "prediction": [{"probabilityDecimal": Decimal(probability)}]}
+    assert finds(risk, f"_filter=probability co {asked}") is found
+
+
+def test_brackets_narrow_a_step(indexer: search.Indexer) -> None:
+    def refers(*conditions: Condition) -> Condition:
+        return Refers("patient", "Patient", And(conditions))
+
+    female, zoe = Keys(("gender|female", "gender|FEMALE")), Range("family|zoe\x1f\x02", "family|zoe\x20")
+    text = "patient[gender eq female].family eq zoe"
+    assert compiled(indexer, "Observation", text) == refers(female, zoe)
+    text = "patient[gender eq female or (family eq zoe)].organization[name pr true]._id eq 1"
+    inner = And((Range("name|", "name}"), Ids(("1",))))
+    organization = Refers("organization", "Organization", inner)
+    assert compiled(indexer, "Observation", text) == refers(Or((female, zoe)), organization)
+    assert compiled(indexer, "Observation", "patient[family eq zoe].gender pr false") == Not(
+        refers(zoe, KeyRange("gender|", "gender}"))
+    )
+
+
 def test_paths_are_chains(indexer: search.Indexer) -> None:
-    female = Keys(("gender|female",))
+    female = Keys(("gender|female", "gender|FEMALE"))
     assert compiled(indexer, "Observation", "patient.gender eq female") == Refers(
         "patient", "Patient", female
     )
     found = compiled(indexer, "Patient", "not (_has:Observation:patient:status eq final)")
-    assert found == Not(Referred("Patient", "Observation", "patient", Keys(("status|final",))))
+    assert found == Not(Referred("Patient", "Observation", "patient", Keys(("status|final", "status|FINAL"))))
 
 
 @pytest.mark.parametrize(
-    ("filter", "error", "reason"),
+    ("filter", "error", "position", "reason"),
     [
-        ("gender", BadRequest, "path operator value"),
-        ("gender eq", BadRequest, "path operator value"),
-        ("(gender eq male", BadRequest, "path operator value"),
-        ("gender eq male)", BadRequest, "ends before ')'"),
-        ("gender eq male birthdate eq 1980", BadRequest, "ends before 'birthdate'"),
-        ("gender eq male and birthdate eq 1980 or _id eq 1", BadRequest, "put parentheses"),
-        ("gender equals male", BadRequest, "is not one of eq, ne"),
-        ("gender eq (", BadRequest, "is not a path"),
-        ('given eq "x', BadRequest, "is not understood at"),
-        ('given eq "\\x"', BadRequest, "not a JSON string"),
-        ('given eq ""', BadRequest, "write pr false"),
-        ("link[other eq x].type eq y", BadRequest, "filters inside a path"),
-        ("nom eq x", UnknownParameter, "no search parameter 'nom'"),
-        ("given:exact eq x", UnknownParameter, "no modifiers"),
-        ("gender ne male", UnknownParameter, "write not (... eq ...)"),
-        ("gender co al", UnknownParameter, "co is not for gender"),
-        ("given gt x", UnknownParameter, "gt is not for given"),
-        ("gender re x", UnknownParameter, "re is not for gender"),
-        ("given po 1980", UnknownParameter, "po is not for given"),
-        ("_id pr true", UnknownParameter, "pr is not for _id"),
-        ("gender in http://x", UnknownParameter, "needs terminology"),
-        ("gender ss male", UnknownParameter, "needs terminology"),
-        ("birthdate eq hier", BadRequest, "prefix"),
-        ("birthdate pr yes", BadRequest, "followed by true or false"),
-        ("(" * 101 + "gender eq male" + ")" * 101, TooCostly, "parentheses"),
-        (" or ".join(["gender eq male"] * 300), TooCostly, "comparisons"),
+        ("gender", BadRequest, 7, "path operator value"),
+        ("gender eq", BadRequest, 10, "path operator value"),
+        ("", None, 0, ""),
+        (" ", BadRequest, 2, "not complete"),
+        ("(gender eq male", BadRequest, 16, "a ) is missing, for what is open since 1"),
+        ("gender eq male)", BadRequest, 15, "ends before ')'"),
+        ("gender eq male birthdate eq 1980", BadRequest, 16, "ends before 'birthdate'"),
+        ("gender equals male", BadRequest, 8, "is not one of eq, ne"),
+        ("gender eq (", BadRequest, 11, "'(' is not a value"),
+        ("gender eq male and", BadRequest, 19, "not complete"),
+        ("and gender eq male", BadRequest, 5, "is not one of eq"),
+        ("not gender eq male", BadRequest, 5, "is not one of eq"),
+        ('"gender" eq male', BadRequest, 1, "is not a path"),
+        ("gender..x eq male", BadRequest, 1, "a name is missing"),
+        ('given eq "x', BadRequest, 10, "is not closed"),
+        ('given eq "\\x"', BadRequest, 10, "not a JSON string"),
+        ('given eq ""', BadRequest, 10, "write pr false"),
+        ('given eq "\\u0000"', BadRequest, 10, "cannot contain NUL"),
+        ("link[other eq x].type eq y", UnknownParameter, 1, "no search parameter 'type'"),
+        ("organization[name eq x] eq y", BadRequest, 25, "after organization[...] comes a . and a name"),
+        ("organization[name eq x", BadRequest, 23, "a ] is missing, for what is open since 13"),
+        ("organization [name eq x].name eq y", BadRequest, 14, "is not one of eq"),
+        ("gender[x eq y].z eq 1", UnknownParameter, 1, "no reference parameter 'gender'"),
+        ("nom eq x", UnknownParameter, 1, "no search parameter 'nom'"),
+        ("gender eq male and nom eq x", UnknownParameter, 20, "no search parameter 'nom'"),
+        ("given:exact eq x", UnknownParameter, 1, "no modifiers"),
+        ("gender co al", UnknownParameter, 1, "co is not for gender"),
+        ("gender gt male", UnknownParameter, 1, "gt is not for gender"),
+        ("gender re x", UnknownParameter, 1, "re is not for gender"),
+        ("given po 1980", UnknownParameter, 1, "po is not for given"),
+        ("given ss x", UnknownParameter, 1, "ss is not for given"),
+        ("given sa x", UnknownParameter, 1, "sa is not for given"),
+        ("organization sw x", UnknownParameter, 1, "sw is not for organization"),
+        ("birthdate eq hier", BadRequest, 1, "prefix"),
+        ("birthdate po ge1980", BadRequest, 1, "is not a date"),
+        ("birthdate pr yes", BadRequest, 1, "followed by true or false"),
+        ("identifier ne |", BadRequest, 1, "| alone is not a token"),
+        ("(" * 101 + "gender eq male" + ")" * 101, TooCostly, 0, "parentheses"),
+        ("organization[" * 101 + "x", TooCostly, 0, "parentheses"),
+        (" or ".join(["gender eq male"] * 300), TooCostly, 0, "comparisons"),
     ],
 )
-def test_refused(indexer: search.Indexer, filter: str, error: type[FHIRError], reason: str) -> None:
-    with pytest.raises(error, match=re.escape(reason)):
+def test_refused(
+    indexer: search.Indexer, filter: str, error: type[FHIRError] | None, position: int, reason: str
+) -> None:
+    if error is None:
+        assert compiled(indexer, "Patient", filter) == Everything()
+        return
+    with pytest.raises(error, match=re.escape(reason)) as refusal:
         compiled(indexer, "Patient", filter)
+    assert position == 0 or str(refusal.value).startswith(f"_filter, at character {position}: ")
+
+
+def test_pairs_have_two_names(indexer: search.Indexer) -> None:
+    pair = "code-value-quantity[{}].{}"
+    for inner, rest, reason in (
+        ("code eq 1 and (code eq 2)", "value-quantity gt 1", "is written"),
+        ("code ne 1", "value-quantity gt 1", "is written"),
+        ("code eq 1", "code eq 2", "has code and value-quantity"),
+        ("code eq 1", "value-quantity pr true", "pr is not for"),
+    ):
+        with pytest.raises(BadRequest, match=reason):
+            compiled(indexer, "Observation", pair.format(inner, rest))
