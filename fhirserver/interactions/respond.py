@@ -1,5 +1,6 @@
 """The answer to a write: https://hl7.org/fhir/R4/http.html#ops (Prefer), #create (Location, ETag)"""
 
+import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from fhirserver.server import Server
 
 RETURN = ("minimal", "representation", "OperationOutcome")
+
+
+def told(issues: Sequence[Issue]) -> bytes:
+    """An entry of a searchset that says something about the search, with an identity of its own: an entry of
+    a searchset needs one (https://hl7.org/fhir/R4/bundle.html#bundle-unique)."""
+    url = b"urn:uuid:%s" % str(uuid.uuid4()).encode()
+    return b'{"fullUrl":"%s","resource":%s,"search":{"mode":"outcome"}}' % (url, outcome.body(issues))
 
 
 async def save(unit: Unit, request: Request) -> None:

@@ -11,6 +11,7 @@ from fhirserver.interactions import parts
 from fhirserver.interactions.compartments import Compartment
 from fhirserver.interactions.explain import EXPLAIN, explained, is_asked
 from fhirserver.interactions.include import included
+from fhirserver.interactions.respond import told
 from fhirserver.model import json, outcome, subset
 from fhirserver.model.media_types import NDJSON
 from fhirserver.model.subset import Subset
@@ -130,7 +131,7 @@ async def _answer(scope: Scope, request: Request, server: "Server") -> Result:
     entries += await asyncio.gather(
         *(_entry(stored, parts.WHOLE, request, server, b"include") for stored in also.resources)
     )
-    entries += [_outcome(issues) for issues in [also.issues()] if issues]
+    entries += [told(issues) for issues in [also.issues()] if issues]
     return Result(200, _bundle(scope, asked, request, entries, total, following), headers=headers)
 
 
@@ -211,7 +212,7 @@ def _bundle(
     if following:
         links.append({"relation": "next", "url": _url(base, [(PAGE, following), *formats])})
     if asked.ignored:
-        entries.append(_outcome(_warnings(asked)))
+        entries.append(told(_warnings(asked)))
     head = b'{"resourceType":"Bundle","type":"searchset"'
     if total is not None:
         head += b',"total":%d' % total
@@ -228,10 +229,6 @@ def _url(base: str, pairs: Pairs) -> str:
 def _warnings(asked: Asked) -> list[Issue]:
     names = ", ".join(sorted({name for name, _ in asked.ignored}))
     return [Issue("warning", "not-supported", f"Ignored as asked (handling=lenient): {names}")]
-
-
-def _outcome(issues: list[Issue]) -> bytes:
-    return b'{"resource":' + outcome.body(issues) + b',"search":{"mode":"outcome"}}'
 
 
 async def _entry(

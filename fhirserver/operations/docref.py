@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fhirserver.errors import BadRequest, Issue
+from fhirserver.interactions.respond import told
 from fhirserver.operations import inputs
-from fhirserver.operations.searchset import entry, searchset, told
+from fhirserver.operations.searchset import entry, searchset
 from fhirserver.request import Request, Result
 from fhirserver.search.query import And, Condition, Or
 

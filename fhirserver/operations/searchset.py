@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fhirserver.errors import Issue
 from fhirserver.interactions import parts
-from fhirserver.model import json, outcome
+from fhirserver.model import json
 from fhirserver.request import Request, Result
 from fhirserver.storage.documents import Stored
 
@@ -21,11 +20,6 @@ async def entry(
     body = await parts.full_body(stored, server)
     facts = json.format({**search, "mode": mode})
     return b'{"fullUrl":' + url + b',"resource":' + body + b',"search":' + facts + b"}"
-
-
-def told(issues: Sequence[Issue]) -> bytes:
-    """An entry that says something about the search."""
-    return b'{"resource":' + outcome.body(issues) + b',"search":{"mode":"outcome"}}'
 
 
 def searchset(entries: Sequence[bytes], links: Mapping[str, str], total: int | None = None) -> Result:

@@ -140,6 +140,7 @@ def test_lenient_ignores_and_says_so(client: httpx2.Client, mark: str) -> None:
     assert "famly" in outcome[0]["issue"][0]["details"]["text"]
     assert "famly" not in body["link"][0]["url"]
     assert body["total"] == 5
+    assert len({e["fullUrl"] for e in body["entry"]}) == len(body["entry"])
     strict = client.get(f"/Patient?_tag={mark}&famly=durand")
     assert strict.status_code == 400
     assert "family" in strict.json()["issue"][0]["details"]["text"]
