@@ -26,6 +26,7 @@ from fhirserver.model import definitions, json
 from fhirserver.model.definitions import Definitions
 from fhirserver.outbound import Outbound
 from fhirserver.search.query import Index
+from fhirserver.search_parameters import SearchParameters
 from fhirserver.server import Server
 from fhirserver.settings import Settings
 from fhirserver.storage.blobs import Blobs
@@ -105,6 +106,9 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
             secret,
             subscriptions,
         )
+        server.search_parameters = await stack.enter_async_context(
+            _search_parameters(settings, repository, indexer)
+        )
         if listen:
             await stack.enter_async_context(_jobs(server))
         inbox = Inbox(database, blobs)
@@ -135,6 +139,22 @@ async def _subscriptions(
     finally:
         await subscriptions.stop()
         await outbound.close()
+
+
+@contextlib.asynccontextmanager
+async def _search_parameters(
+    settings: Settings, repository: Repository, indexer: search.Indexer
+) -> AsyncIterator[SearchParameters | None]:
+    """None when the type SearchParameter is off: then there are those of FHIR alone."""
+    if "SearchParameter" not in settings.resource_types:
+        yield None
+        return
+    search_parameters = SearchParameters(repository, indexer)
+    await search_parameters.start()
+    try:
+        yield search_parameters
+    finally:
+        await search_parameters.stop()
 
 
 @contextlib.asynccontextmanager

@@ -31,6 +31,7 @@ from fhirserver.model.media_types import NDJSON
 from fhirserver.operations import OPERATIONS, job_status, registry
 from fhirserver.request import Request, Result
 from fhirserver.search.query import Query
+from fhirserver.search_parameters import SearchParameters
 from fhirserver.settings import Settings
 from fhirserver.storage.blobs import Blobs
 from fhirserver.storage.commit import Conflict
@@ -71,6 +72,7 @@ class Server:
         self.base_url = base_url
         self.subscriptions = subscriptions
         self.jobs: Runner | None = None
+        self.search_parameters: SearchParameters | None = None
         self.sources = Sources(settings.import_sources, settings.max_body)
         self.types = frozenset(settings.resource_types)
         self._box = Fernet(secret)

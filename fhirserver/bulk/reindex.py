@@ -20,8 +20,9 @@ MAX_NAMED = 100
 
 
 class Reindex:
-    """State: ``type`` (position in the request's types), ``seq``, ``end``, and ``counts`` by type: read,
-    changed, unchanged, overtaken (written anew meanwhile), failed. ``failed`` names resources."""
+    """State: ``type`` (position in the request's types), ``seq``, ``end``, the ``parameters`` that are ready
+    when the type is done, and ``counts`` by type: read, changed, unchanged, overtaken (written anew
+    meanwhile), failed. ``failed`` names resources."""
 
     def __init__(self, server: "Server") -> None:
         self._server = server
@@ -34,19 +35,35 @@ class Reindex:
         """Raises FHIRError, storage.jobs.Lost."""
         types = job.request["types"]
         if not job.state:
-            job.state = {"type": 0, "seq": 1, "end": await self._scan.end(), "counts": {}, "failed": []}
+            job.state = {"type": 0, "counts": {}, "failed": []}
         state = job.state
         while state["type"] < len(types):
             type = types[state["type"]]
-            counts = state["counts"].setdefault(type, dict.fromkeys(COUNTS, 0))
+            if type not in state["counts"]:
+                await self._begin(type, job, save)
+            counts = state["counts"][type]
             async for step in self._scan.steps(type, state["seq"], state["end"]):
                 await self._step(type, step, counts, state["failed"])
                 state["seq"] = step.next
                 job.progress = f"{_total(state)} resources read; {type}, {state['type'] + 1} of {len(types)}"
                 await save(job)
-            state.update(type=state["type"] + 1, seq=1)
+            if self._server.search_parameters:
+                await self._server.search_parameters.make_ready(type, state["parameters"])
+            state["type"] += 1
+            await save(job)
         job.result = {"counts": state["counts"], "failed": state["failed"]}
         job.progress = f"{_total(state)} resources read"
+
+    async def _begin(self, type: str, job: Job, save: Save) -> None:
+        """Note what is to be read once every process indexes what it writes by the same parameters."""
+        parameters = []
+        if self._server.search_parameters:
+            job.progress = f"{type}: waiting until every process knows the search parameters"
+            await save(job)
+            parameters = await self._server.search_parameters.awaited(type)
+        job.state.update(seq=1, end=await self._scan.end(), parameters=parameters)
+        job.state["counts"][type] = dict.fromkeys(COUNTS, 0)
+        await save(job)
 
     async def _step(self, type: str, step: Step, counts: dict[str, int], failed: list[str]) -> None:
         changed = []

@@ -52,7 +52,7 @@ async def capabilities(request: Request, server: "Server") -> Result:
     mode = request.parameter("mode") or "full"
     if mode not in MODES:
         raise BadRequest(f"mode={mode[:40]!r} is not one of {', '.join(MODES)}", expression="mode")
-    body, etag = _encoded(server, request.base_url, mode)
+    body, etag = _encoded(server, request.base_url, mode, server.indexer.generation)
     headers = {"Cache-Control": "max-age=3600"}
     if not_modified(request, etag, NEVER):
         return Result(304, etag=etag, headers=headers)
@@ -63,8 +63,8 @@ async def capabilities(request: Request, server: "Server") -> Result:
 
 
 @lru_cache(maxsize=48)
-def _encoded(server: "Server", base_url: str, mode: str) -> tuple[bytes, str]:
-    """The statement and its ETag."""
+def _encoded(server: "Server", base_url: str, mode: str, generation: int) -> tuple[bytes, str]:
+    """The statement, as it is with this generation of search parameters, and its ETag."""
     made = _terminology(base_url) if mode == "terminology" else _statement(server, base_url, mode)
     body = json.format(made)
     return body, f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'

@@ -97,10 +97,12 @@ async def version(resource: Resource, request: Request, previous: Stored | None,
 
     Raises:
         TooLarge: beyond the setting ``max_resource``.
-        Unprocessable: a Subscription that this server could not serve.
+        Unprocessable: a Subscription that this server could not serve, a SearchParameter it could not search.
     """
     if request.type == "Subscription" and server.subscriptions:
         resource = server.subscriptions.accept(resource)
+    if request.type == "SearchParameter" and server.search_parameters:
+        server.search_parameters.accept({**resource, "id": request.id})
     number = previous.version + 1 if previous else 1
     updated = max(now(), previous.updated + 1000) if previous else now()
     meta = {**resource.get("meta", {}), "versionId": str(number), "lastUpdated": instant(updated)}

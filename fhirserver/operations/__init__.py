@@ -14,6 +14,7 @@ from fhirserver.operations.meta import meta_add, meta_delete, meta_of_resource, 
 from fhirserver.operations.purge import purge
 from fhirserver.operations.registry import Operation
 from fhirserver.operations.reindex import reindex
+from fhirserver.operations.search_parameter_status import search_parameter_status
 from fhirserver.operations.subscription_events import subscription_events
 from fhirserver.operations.subscription_status import subscription_status
 from fhirserver.operations.validate import validate
@@ -57,6 +58,12 @@ OPERATIONS: tuple[Operation, ...] = (
         BACKPORT + "status",
         {"type": subscription_status, "instance": subscription_status},
         ("Subscription",),
+    ),
+    Operation(
+        "status",
+        OWN + "search-parameter-status",
+        {"type": search_parameter_status, "instance": search_parameter_status},
+        ("SearchParameter",),
     ),
     Operation("events", BACKPORT + "events", {"instance": subscription_events}, ("Subscription",)),
 )

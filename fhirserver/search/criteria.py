@@ -78,6 +78,7 @@ class Criteria:
         known = self.indexer.compiled(type).compiled
         parameter = known.get(code)
         if parameter is None or parameter.type != "reference":
+            self.indexer.compiled(type).check_ready(code)
             references = sorted(p.code for p in known.values() if p.type == "reference")
             raise Ignorable(f"{type} has no reference parameter {shown(code)}.{near(code, references)}")
         if not parameter.found & {"Reference"}:
@@ -180,6 +181,7 @@ class Criteria:
             raise UnknownParameter("Named queries (_query) are not supported")
         if code in _NOT_YET:
             raise Ignorable(f"{code} is not supported yet: {_NOT_YET[code]}")
+        types.check_ready(code)
         if code in types.refused:
             raise Ignorable(f"{code} cannot be searched on {type}: {types.refused[code]}")
         known = sorted((*types.compiled, "_has", "_list", *self.controls))

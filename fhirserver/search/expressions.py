@@ -133,7 +133,7 @@ class _Compiler:
             return [here]
         if name[0].isupper() or name[0] == "%":
             raise NotCompilable(f"{self._expression!r} is not about {self._type}")
-        return self._child([here], name)
+        return self._function([here], name) if self._accept("(") else self._child([here], name)
 
     def _steps(self, walks: list[_Walk]) -> list[_Walk]:
         while self._tokens:

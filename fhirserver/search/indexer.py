@@ -1,17 +1,17 @@
 """Resource -> Index: the values that searches find, computed in one walk over the resource's elements."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from fhirserver.errors import TypeNotServed, Unprocessable
+from fhirserver.errors import TypeNotServed, UnknownParameter, Unprocessable
 from fhirserver.model.definitions import Definitions, SearchParameter
 from fhirserver.model.json import Resource
 from fhirserver.model.temporal import NotTemporal
 from fhirserver.search import narrowing
 from fhirserver.search.expressions import Path
-from fhirserver.search.parameters import Parameter, Site, compile_parameters
+from fhirserver.search.parameters import Custom, Parameter, Site, compile_parameters
 from fhirserver.search.query import Index
 from fhirserver.search.types import composite, sorting, string
 from fhirserver.search.types.registry import COMPARISONS, Entries
@@ -22,24 +22,36 @@ STORED = ("_id", "_lastUpdated")
 
 @dataclass(frozen=True, slots=True)
 class TypeParameters:
-    """The parameters of one resource type: those that can be searched, and why the ``refused`` cannot.
+    """The parameters of one resource type: those that can be searched (``compiled``), those that are indexed
+    but wait for a reindex (``pending``), and why the ``refused`` cannot be searched.
 
     ``by_root`` says for each element what to walk and write, ``always`` what to walk in any resource;
     ``composites`` and ``combined`` are the parameters made of others.
     """
 
+    type: str
     compiled: Mapping[str, Parameter]
+    pending: Mapping[str, Parameter]
     refused: Mapping[str, str]
     by_root: Mapping[str, list[tuple[str, Path, Entries]]] = field(repr=False)
     always: list[tuple[str, Path, Entries]] = field(repr=False)
     composites: list[Parameter] = field(repr=False)
     combined: list[Parameter] = field(repr=False)
 
+    def check_ready(self, code: str) -> None:
+        """Raises UnknownParameter, whatever the handling: it will be there when the reindex has ended."""
+        if code in self.pending:
+            raise UnknownParameter(
+                f"{code} cannot be searched yet: not every {self.type} is indexed by it. It can be once "
+                f"POST {self.type}/$reindex has ended; SearchParameter/$status tells how far that is"
+            )
+
 
 class Indexer:
     """Knows the search parameters of every resource type and what they find in a resource.
 
-    Safe to share between threads: a type is compiled when it is first asked for, always to the same result.
+    Safe to share between threads: a type is compiled when it is first asked for, always to the same result
+    until ``use`` changes the ``customs``. ``generation`` counts these changes.
     """
 
     def __init__(
@@ -53,7 +65,16 @@ class Indexer:
         self.definitions = definitions
         self.types = frozenset(types) or definitions.resource_types
         self.site = Site(base_url.rstrip("/") if base_url else None, ZoneInfo(zone))
+        self.customs: tuple[Custom, ...] = ()
+        self.generation = 0
         self._types: dict[str, TypeParameters] = {}
+
+    def use(self, customs: Sequence[Custom]) -> None:
+        """Index by these SearchParameter resources from now on, and search by those that are ready."""
+        if tuple(customs) != self.customs:
+            # Together: what compiles a type meanwhile keeps what it has made to itself.
+            self.customs, self._types = tuple(customs), {}
+            self.generation += 1
 
     def parameters(self, type: str) -> Mapping[str, SearchParameter]:
         """The parameters that can be searched, by code.
@@ -61,9 +82,18 @@ class Indexer:
         Raises:
             TypeNotServed: there is no such resource type.
         """
-        compiled = self.compiled(type).compiled
-        defined = self.definitions.search_parameters(type)
-        return MappingProxyType({code: defined[code] for code in sorted(compiled)})
+        codes = sorted(self.compiled(type).compiled)
+        return MappingProxyType({code: self.defined(type, code) for code in codes})
+
+    def defined(self, type: str, code: str) -> SearchParameter:
+        """The definition behind a code. Raises KeyError when there is none."""
+        official = self.definitions.search_parameters(type).get(code)
+        if official is not None:
+            return official
+        for custom in self.customs:
+            if custom.definition.code == code and type in self.definitions.types_of(custom.definition):
+                return custom.definition
+        raise KeyError(code)
 
     def compiled(self, type: str) -> TypeParameters:
         """The parameters of a resource type as search itself needs them.
@@ -71,9 +101,10 @@ class Indexer:
         Raises:
             TypeNotServed: there is no such resource type.
         """
-        known = self._types.get(type)
+        types, customs = self._types, self.customs
+        known = types.get(type)
         if known is None:
-            known = self._types[type] = self._compile(type)
+            known = types[type] = self._compile(type, customs)
         return known
 
     def index(self, resource: Resource) -> Index:
@@ -99,7 +130,7 @@ class Indexer:
             for parameter in parameters.composites:
                 for path in parameter.paths:
                     for found in path.values(resource):
-                        composite.entries(index, parameter, found, site)
+                        composite.entries(index, parameter, found, resource, site)
         except NotTemporal as error:
             raise Unprocessable(str(error), expression=f"{type}.{root}") from None
         except (AttributeError, KeyError, TypeError, ArithmeticError) as error:
@@ -115,13 +146,14 @@ class Indexer:
         index.sorted = string.without_repetition(index.sorted)
         return index
 
-    def _compile(self, type: str) -> TypeParameters:
+    def _compile(self, type: str, customs: Sequence[Custom]) -> TypeParameters:
         if type not in self.definitions.resource_types:
             raise TypeNotServed(f"{type[:64]!r} is not a resource type of FHIR R4")
-        compiled, refused = compile_parameters(type, self.definitions)
+        found = compile_parameters(type, self.definitions, customs)
+        indexed = found.searched | found.pending
         by_root: dict[str, list[tuple[str, Path, Entries]]] = {}
         always = []
-        for code, parameter in compiled.items():
+        for code, parameter in indexed.items():
             if code in STORED or parameter.type == "composite" or parameter.sources:
                 continue
             for path in parameter.paths:
@@ -130,6 +162,8 @@ class Indexer:
                     by_root.setdefault(path.root, []).append(row)
                 else:
                     always.append(row)
-        composites = [p for p in compiled.values() if p.type == "composite" and not p.sources]
-        combined = [p for p in compiled.values() if p.type != "composite" and p.sources]
-        return TypeParameters(compiled, refused, by_root, always, composites, combined)
+        composites = [p for p in indexed.values() if p.type == "composite" and not p.sources]
+        combined = [p for p in indexed.values() if p.type != "composite" and p.sources]
+        return TypeParameters(
+            type, found.searched, found.pending, found.refused, by_root, always, composites, combined
+        )

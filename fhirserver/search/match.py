@@ -17,6 +17,7 @@ from fhirserver.search.query import (
     Interval,
     KeyRange,
     Keys,
+    Near,
     Not,
     Nothing,
     Or,
@@ -24,7 +25,9 @@ from fhirserver.search.query import (
     Referred,
     Refers,
     Updated,
+    Within,
 )
+from fhirserver.search.types.near import metres
 
 Others = Mapping[str, Iterable[tuple[str, Index, int]]]
 """The stored resources by type, as (id, index, updated)."""
@@ -39,7 +42,7 @@ _OPERATORS: dict[str, Any] = {
 }
 
 
-_SIMPLE = (Everything, Nothing, Ids, Keys, KeyRange, Range, Interval, Updated)
+_SIMPLE = (Everything, Nothing, Ids, Keys, KeyRange, Range, Interval, Updated, Near)
 
 
 def decidable(condition: Condition) -> bool:
@@ -77,6 +80,12 @@ def satisfies(
             return any(_has(condition, *interval) for interval in index.intervals)
         case Updated(earliest, latest):
             return (earliest is None or earliest <= updated) and (latest is None or updated < latest)
+        case Near(name, latitude, longitude, distance):
+            points = [(float(low), float(high)) for p, low, high in index.intervals if p == name]
+            return any(metres(latitude, longitude, *point) <= distance for point in points)
+        case Within():
+            related = _related(condition, {o: i.keys for o, i, _ in (others or {}).get(condition.type, ())})
+            return any(f"{condition.parameter}|{condition.type}/{other}" in index.keys for other in related)
         case And(conditions):
             return all(satisfies(index, id, updated, c, others) for c in conditions)
         case Or(conditions):
@@ -93,6 +102,23 @@ def satisfies(
                 f"{parameter}|{type}/{id}" in its.keys and satisfies(its, other, at, inner, others)
                 for other, its, at in (others or {}).get(source, ())
             )
+
+
+def _related(within: Within, keys: Mapping[str, list[str]]) -> set[str]:
+    """The resource and those below it, or above; ``keys`` has the index keys of all of its type by id."""
+
+    def refers(one: str, other: str) -> bool:
+        return f"{within.part}|{within.type}/{other}" in keys.get(one, ())
+
+    found, new = {within.id}, {within.id}
+    while new:
+        new = {
+            id
+            for id in keys
+            if id not in found and any(refers(n, id) if within.above else refers(id, n) for n in new)
+        }
+        found |= new
+    return found
 
 
 def _has(asked: Interval, parameter: str, low: str, high: str) -> bool:

@@ -4,9 +4,10 @@ What an operator's own SearchParameter may say is decided here as well: a parame
 kept with the reason, and a search with it is refused with that reason.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from types import MappingProxyType
 
 from fhirserver.model.definitions import Component, Definitions, SearchParameter
 from fhirserver.search.expressions import NotCompilable, Path, compile_expression
@@ -24,15 +25,24 @@ TYPES: Mapping[str, frozenset[str]] = {
     "number": frozenset({"decimal", "integer", "positiveInt", "unsignedInt", "Range"}),
     "quantity": frozenset({"Quantity", "Age", "Duration", "Count", "Distance", "Money", "Range"}),
     "uri": frozenset({"uri", "url", "canonical", "oid", "uuid"}),
+    "phonetic": frozenset({"string", "HumanName"}),
+    "near": frozenset({"BackboneElement"}),
 }
-"""The FHIR types each type of search parameter compares, as in the cross-map at the end of search.html."""
+"""The FHIR types each comparison is about, as in the cross-map at the end of search.html."""
+
+NUMBERS = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})
 
 KEYED = ("token", "reference", "uri")
 """The types that are found by equality, as the first part of a composite must be."""
 
+COMPARED_AS: Mapping[str, str] = {
+    "http://hl7.org/fhir/SearchParameter/individual-phonetic": "phonetic",
+    "http://hl7.org/fhir/SearchParameter/Organization-phonetic": "phonetic",
+    "http://hl7.org/fhir/SearchParameter/Location-near": "near",
+}
+"""What is compared in another way than its type says, by the url of the parameter."""
+
 _SPECIAL = {
-    "phonetic": "phonetic matching is not supported; search name instead",
-    "near": "searching by distance is not supported",
     "_text": "full-text search is not supported; search the parameters that say what the text says",
     "_content": "full-text search is not supported; search the parameters that say what the text says",
     "_filter": "it is no parameter of a resource",
@@ -41,6 +51,9 @@ _SPECIAL = {
 
 _SWAPPED = frozenset({"http://hl7.org/fhir/SearchParameter/DocumentReference-relationship"})
 """R4 has the definitions of the parts the wrong way round: the reference for code, the code for target."""
+
+_COMBINED = "one of its parts is a combination of other parameters"
+_RESOURCE = "%resource."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +66,13 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One component of a composite parameter: a parameter of its own, walked from the composite's element."""
+    """One component of a composite parameter: a parameter of its own, walked from the composite's element,
+    or from the resource itself (``of_resource``)."""
 
     parameter: "Parameter"
     expression: str
     paths: tuple[Path, ...]
+    of_resource: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +82,8 @@ class Parameter:
     ``sources`` are other parameters that together find just what this one does (combo-code is code or
     component-code): nothing is indexed for it, these are asked instead.
     ``paths`` lead to its values, ``parts`` are set for a composite only (its paths lead to the elements that
-    have the parts). ``targets`` are the resource types a reference may point to.
+    have the parts). ``targets`` are the resource types a reference may point to. ``type`` says how values are
+    compared: mostly it is the definition's, for some strings ``phonetic``, for a special one ``near``.
     """
 
     code: str
@@ -83,26 +99,76 @@ class Parameter:
         return frozenset(path.type for path in self.paths)
 
 
-def compile_parameters(type: str, definitions: Definitions) -> tuple[dict[str, Parameter], dict[str, str]]:
-    """The parameters of a resource type by code, and of those that cannot be searched the reason."""
-    compiled: dict[str, Parameter] = {}
-    refused: dict[str, str] = {}
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """A SearchParameter resource that is in use beside those of FHIR.
+
+    ``id`` and ``version`` are the resource's, ``ready`` the resource types whose stored resources are all
+    indexed by this version. ``special`` is ``phonetic`` for strings that are compared by their sound.
+    """
+
+    id: str
+    version: int
+    definition: SearchParameter
+    ready: frozenset[str] = frozenset()
+    special: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The parameters of a resource type by code: those that can be ``searched``, those that are indexed but
+    wait for a reindex (``pending``), and of those that cannot be searched the reason (``refused``)."""
+
+    searched: dict[str, Parameter]
+    pending: dict[str, Parameter]
+    refused: dict[str, str]
+
+
+def compile_parameters(type: str, definitions: Definitions, customs: Sequence[Custom] = ()) -> Compiled:
+    """Compile the parameters of FHIR and those of ``customs``; of two customs with the same code the first
+    counts."""
+    found = Compiled({}, {}, {})
+    searched, refused = found.searched, found.refused
     declared = definitions.search_parameters(type)
     for code, parameter in sorted(declared.items(), key=lambda item: item[1].type == "composite"):
         if code in _SPECIAL:
             refused[code] = _SPECIAL[code]
             continue
         try:
-            compiled[code] = _compile(type, parameter, definitions, compiled)
+            searched[code] = _compile(type, parameter, definitions, searched)
         except NotCompilable as reason:
             refused[code] = str(reason)
-    for code, whole in list(compiled.items()):
-        compiled[code] = replace(whole, sources=_sources(whole, compiled.values()))
-    for code, whole in list(compiled.items()):
-        if not whole.sources and any(compiled[part.parameter.code].sources for part in whole.parts):
-            refused[code] = "one of its parts is a combination of other parameters"
-            del compiled[code]
-    return compiled, refused
+    for code, whole in list(searched.items()):
+        searched[code] = replace(whole, sources=_sources(whole, searched.values()))
+    for code, whole in list(searched.items()):
+        if not whole.sources and any(searched[part.parameter.code].sources for part in whole.parts):
+            refused[code] = _COMBINED
+            del searched[code]
+    for custom in sorted(customs, key=lambda custom: custom.definition.type == "composite"):
+        if type in definitions.types_of(custom.definition):
+            _add(custom, type, definitions, customs, found)
+    return found
+
+
+def _add(
+    custom: Custom, type: str, definitions: Definitions, customs: Sequence[Custom], found: Compiled
+) -> None:
+    code = custom.definition.code
+    known = found.searched | found.pending
+    if code in known or code in found.refused:
+        return
+    by_url = {other.definition.url: other.definition for other in customs}
+    try:
+        compiled = _compile(type, custom.definition, definitions, known, by_url, custom.special)
+    except NotCompilable as reason:
+        found.refused[code] = str(reason)
+        return
+    if any(known[part.parameter.code].sources for part in compiled.parts):
+        found.refused[code] = _COMBINED
+    elif type in custom.ready and all(part.parameter.code in found.searched for part in compiled.parts):
+        found.searched[code] = compiled
+    else:
+        found.pending[code] = compiled
 
 
 def _sources(whole: Parameter, others: Iterable[Parameter]) -> tuple[Parameter, ...]:
@@ -121,21 +187,27 @@ def _pairs(parameter: Parameter) -> tuple[str, ...]:
 
 
 def _compile(
-    type: str, parameter: SearchParameter, definitions: Definitions, others: Mapping[str, Parameter]
+    type: str,
+    parameter: SearchParameter,
+    definitions: Definitions,
+    others: Mapping[str, Parameter],
+    by_url: Mapping[str, SearchParameter] = MappingProxyType({}),
+    special: str = "",
 ) -> Parameter:
+    """``others`` are the parameters that composites may be made of, ``by_url`` the custom ones of them."""
     expression = parameter.expression_for(type)
     if not expression:
         raise NotCompilable("the definition has no expression")
     paths = compile_expression(expression, definitions, type)
     if parameter.type == "composite":
-        return Parameter(
-            parameter.code, "composite", paths, parts=_parts(parameter, paths, definitions, others)
-        )
-    kept = tuple(path for path in paths if path.type in TYPES.get(parameter.type, ()))
+        parts = _parts(parameter, type, paths, definitions, others, by_url)
+        return Parameter(parameter.code, "composite", paths, parts=parts)
+    compared = special or COMPARED_AS.get(parameter.url, parameter.type)
+    kept = tuple(path for path in paths if path.type in TYPES.get(compared, ()))
     if not kept:
         names = ", ".join(sorted({path.type for path in paths}))
-        raise NotCompilable(f"a {parameter.type} parameter cannot search {names}")
-    return Parameter(parameter.code, parameter.type, kept, _targets(parameter, kept, definitions))
+        raise NotCompilable(f"a {compared} parameter cannot search {names}")
+    return Parameter(parameter.code, compared, kept, _targets(parameter, kept, definitions))
 
 
 def _targets(
@@ -151,35 +223,51 @@ def _targets(
 
 def _parts(
     parameter: SearchParameter,
+    type: str,
     paths: tuple[Path, ...],
     definitions: Definitions,
     others: Mapping[str, Parameter],
+    by_url: Mapping[str, SearchParameter],
 ) -> tuple[Part, ...]:
-    if len(parameter.components) != 2:
-        raise NotCompilable("only composites of two parts are supported")
-    parts: list[Part] = []
     components = list(parameter.components)
+    if len(components) < 2:
+        raise NotCompilable("a composite has at least two parts")
     if parameter.url in _SWAPPED:
         swapped = zip(reversed(components), components, strict=True)
         components = [Component(right.definition, this.expression) for right, this in swapped]
+    parts: list[Part] = []
     for component in components:
+        url = component.definition.partition("|")[0]
         try:
-            definition = definitions.search_parameter(component.definition)
+            definition = by_url.get(url) or definitions.search_parameter(url)
         except KeyError:
             raise NotCompilable(f"its part {component.definition} is not defined") from None
         own = others.get(definition.code)
-        if own is None:
+        if own is None or own.type in ("composite", "phonetic", "near"):
             raise NotCompilable(f"its part {definition.code!r} cannot be searched")
-        structures = sorted({path.structure for path in paths})
+        of_resource = component.expression.startswith(_RESOURCE)
+        expression = component.expression.removeprefix(_RESOURCE)
+        structures = [type] if of_resource else sorted({path.structure for path in paths})
         inner = [
             path
             for structure in structures
-            for path in compile_expression(component.expression, definitions, structure)
+            for path in compile_expression(expression, definitions, structure)
             if path.type in TYPES.get(own.type, ())
         ]
         if not inner:
             raise NotCompilable(f"its part {definition.code!r} finds nothing")
         if not parts and own.type not in KEYED:
             raise NotCompilable(f"its first part {definition.code!r} is not a token, reference or uri")
-        parts.append(Part(own, component.expression, tuple(dict.fromkeys(inner))))
+        parts.append(Part(own, component.expression, tuple(dict.fromkeys(inner)), of_resource))
+    _check_measured(parts)
     return tuple(parts)
+
+
+def _check_measured(parts: Sequence[Part]) -> None:
+    """What is not found by equality shares one interval: one part of any type, or two plain numbers."""
+    measured = [part for part in parts if part.parameter.type not in KEYED]
+    plain = all(path.type in NUMBERS for part in measured for path in part.paths)
+    if len(measured) > 2 or (len(measured) == 2 and not plain):
+        raise NotCompilable(
+            "of its parts one may be compared by its size or by its start, or two that are plain numbers"
+        )

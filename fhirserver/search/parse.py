@@ -140,6 +140,7 @@ class _Asked:
         code = rule.removeprefix("-")
         parameter = self.known.compiled.get(code)
         if parameter is None or parameter.type not in SORTABLE:
+            self.known.check_ready(code)
             known = sorted(p.code for p in self.known.compiled.values() if p.type in SORTABLE)
             raise BadRequest(f"{self.type} cannot be sorted by {shown(code)}.{near(code, known)}")
         return Sort(code, rule.startswith("-"))

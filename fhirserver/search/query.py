@@ -97,6 +97,30 @@ class Updated:
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """``intervals`` holds, under this name, a point (latitude, longitude) within a distance of another: in
+    degrees and metres, along a great circle."""
+
+    name: str
+    latitude: float
+    longitude: float
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """By the reference parameter ``parameter`` it refers to the resource ``type/id`` or to one below it: one
+    that refers to it, or to another below it, by ``part`` (``Location.partOf``). With ``above`` to one above
+    it."""
+
+    parameter: str
+    type: str
+    part: str
+    id: str
+    above: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     all: tuple["Condition", ...]
 
@@ -143,6 +167,8 @@ Condition = (
     | Range
     | Interval
     | Updated
+    | Near
+    | Within
     | And
     | Or
     | Not

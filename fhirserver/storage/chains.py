@@ -17,11 +17,11 @@ from fhirserver.storage.filters import exactly
 
 MOST = 5000
 STEPS = 64
-"""So many steps one search may have, whatever their order."""
+"""So many steps one search may have, whatever their order; so many levels a hierarchy."""
 
 
 async def resolve(database: Database, type: str, condition: q.Condition) -> q.Condition:
-    """The condition without Refers and Referred.
+    """The condition without Refers, Referred and Within.
 
     Raises:
         TooCostly: a step matches more than ``MOST`` resources, or there are too many steps.
@@ -42,8 +42,29 @@ async def resolve(database: Database, type: str, condition: q.Condition) -> q.Co
             return _refers(parameter, target, await _ids(database, target, inner))
         case q.Referred(own, source, parameter, inner):
             return _ids_of(await _referred(database, source, inner, parameter, own))
+        case q.Within():
+            return _refers(condition.parameter, condition.type, await _hierarchy(database, condition))
         case _:
             return condition
+
+
+async def _hierarchy(database: Database, within: q.Within) -> list[str]:
+    """The resource itself and those below it, level by level; or above."""
+    type, part = within.type, within.part
+    found = {within.id: None}
+    level = [within.id]
+    for _ in range(STEPS):
+        if within.above:
+            next = await _referred(database, type, _ids_of(level), part, type)
+        else:
+            next = await _ids(database, type, _refers(part, type, level))
+        level = [id for id in next if id not in found]
+        found |= dict.fromkeys(level)
+        if not level:
+            return list(found)
+        if len(found) > MOST:
+            break
+    raise TooCostly(f"{type}/{within.id[:64]} is in a hierarchy of more than {MOST} or {STEPS} levels")
 
 
 async def _each(database: Database, type: str, parts: Iterable[q.Condition]) -> tuple[q.Condition, ...]:
@@ -126,5 +147,7 @@ def _steps(condition: q.Condition) -> int:
             return _steps(inner)
         case q.Refers() | q.Referred():
             return 1 + _steps(condition.condition)
+        case q.Within():
+            return 1
         case _:
             return 0

@@ -1,6 +1,9 @@
 """A condition as a filter that is exact on both engines, whatever index was used before."""
 
+import math
+
 from fhirserver.search import query as q
+from fhirserver.search.types.near import EARTH
 from fhirserver.storage.documents import Document
 
 
@@ -32,14 +35,33 @@ def _exact(condition: q.Condition) -> Document:
         case q.Updated(low, high):
             limits = {op: v for op, v in (("$gte", low), ("$lt", high)) if v is not None}
             return {"updated": limits} if limits else {}
+        case q.Near():
+            return {"$expr": _near(condition)}
         case q.And(parts):
             return {"$and": [_exact(part) for part in parts]} if parts else {}
         case q.Or(parts):
             return {"$or": [_exact(part) for part in parts]} if parts else {"_id": {"$in": []}}
         case q.Not(inner):
             return {"$nor": [_exact(inner)]}
-        case q.Refers() | q.Referred():
+        case q.Refers() | q.Referred() | q.Within():
             raise TypeError("chains are resolved before a filter is made")
+
+
+def _near(near: q.Near) -> Document:
+    """The haversine formula, as ``search.types.near.metres`` has it."""
+    latitude = {"$degreesToRadians": {"$toDouble": "$$point.l"}}
+    longitude = {"$degreesToRadians": {"$toDouble": "$$point.h"}}
+    here = math.radians(near.latitude)
+
+    def half_sine(angle: Document, other: float) -> Document:
+        return {"$pow": [{"$sin": {"$divide": [{"$subtract": [angle, other]}, 2]}}, 2]}
+
+    across = half_sine(longitude, math.radians(near.longitude))
+    half = {"$add": [half_sine(latitude, here), {"$multiply": [math.cos(here), {"$cos": latitude}, across]}]}
+    metres = {"$multiply": [2 * EARTH, {"$asin": {"$sqrt": {"$min": [1, half]}}}]}
+    points = {"$filter": {"input": "$intervals", "as": "point", "cond": {"$eq": ["$$point.p", near.name]}}}
+    close = {"$map": {"input": points, "as": "point", "in": {"$lte": [metres, near.distance]}}}
+    return {"$anyElementTrue": [close]}
 
 
 def _bounds(low: str, high: str, pattern: str) -> Document:

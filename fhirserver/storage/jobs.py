@@ -79,6 +79,14 @@ class Jobs:
             raise NotFound(f"There is no job {id[:64]}")
         return _job(document)
 
+    async def open(self, kind: str) -> list[Job]:
+        """The jobs of a kind that have not ended."""
+        wanted = {"status": {"$in": list(OPEN)}, "kind": kind}
+        try:
+            return [_job(document) async for document in self._jobs.find(wanted)]
+        except PyMongoError:
+            raise Unavailable("The database does not answer now") from None
+
     async def remove(self, id: str) -> Job:
         """Forget a job; one that runs is cancelled. Raises NotFound."""
         job = await self.get(id)

@@ -8,7 +8,6 @@ the outbox numbers what waits, one number after the other for each subscription,
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import Int64
@@ -20,8 +19,8 @@ from fhirserver.errors import Unavailable
 from fhirserver.storage.commit import COMMIT_SECONDS
 from fhirserver.storage.database import Database
 from fhirserver.storage.documents import Document, Stored
+from fhirserver.storage.presence import Presence
 
-LEASE = timedelta(seconds=15)
 WAITING = 1000
 """So many waiting events are numbered at once."""
 PURGE = 500
@@ -77,7 +76,7 @@ class Outbox:
         self._database = database
         self._events = database.collection("events")
         self._deliveries = database.collection("deliveries")
-        self._watchers = database.collection("watchers")
+        self._watchers = Presence(database, "watchers")
 
     # --- events
 
@@ -195,33 +194,14 @@ class Outbox:
 
     async def watch(self, process: str, seen: Iterable[str]) -> None:
         """Say that a process lives and which versions of subscriptions its changes are matched with."""
-        values = {"until": datetime.now(UTC) + LEASE, "seen": sorted(seen)}
-        try:
-            await self._watchers.update_one({"_id": process}, {"$set": values}, upsert=True)
-        except PyMongoError:
-            raise Unavailable("The database does not take the write now") from None
+        await self._watchers.say(process, seen)
 
     async def unwatch(self, process: str) -> None:
-        try:
-            await self._watchers.delete_one({"_id": process})
-        except PyMongoError:
-            raise Unavailable("The database does not take the write now") from None
+        await self._watchers.leave(process)
 
     async def seen_by_all(self) -> set[str]:
-        """The versions of subscriptions that every living process knows; forgets dead processes."""
-        now = datetime.now(UTC)
-        common: set[str] | None = None
-        try:
-            async for document in self._watchers.find({}):
-                if document["until"].replace(tzinfo=UTC) < now:
-                    gone = {"_id": document["_id"], "until": document["until"]}
-                    await self._watchers.delete_one(gone)
-                    continue
-                seen = set(document["seen"])
-                common = seen if common is None else common & seen
-        except PyMongoError:
-            raise Unavailable("The database does not answer now") from None
-        return common or set()
+        """The versions of subscriptions that every living process knows."""
+        return await self._watchers.seen_by_all()
 
 
 def _event(document: Document) -> Event:

@@ -45,6 +45,15 @@ class Watch(Protocol):
     ) -> list[Document]: ...
 
 
+class Indexing(Protocol):
+    """Knows by which SearchParameter resources a change is indexed; every change enters before, and what was
+    written is told after."""
+
+    async def enter(self) -> None: ...
+
+    async def written(self, types: Iterable[str]) -> None: ...
+
+
 class Repository:
     """The stored resources of one database.
 
@@ -54,11 +63,13 @@ class Repository:
     def __init__(self, database: Database, index: Callable[[str, bytes], Index]) -> None:
         self.database = database
         self.watch: Watch | None = None
+        self.indexing: Indexing | None = None
         self.lookups = Lookups(database)
         self._index = index
         self._committer = Committer(database)
         self._reads: dict[str, dict[str, asyncio.Future[Stored | None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writing: set[asyncio.Future[None]] = set()
         self._numbers = Numbers(database, "seq")
 
     async def start(self) -> None:
@@ -148,6 +159,25 @@ class Repository:
         Raises:
             Conflict: a version or lock has moved on; nothing was written.
         """
+        indexing = self.indexing
+        if indexing:
+            await indexing.enter()
+        writing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._writing.add(writing)
+        try:
+            await self._write(versions, locks)
+        finally:
+            self._writing.discard(writing)
+            writing.set_result(None)
+        if indexing:
+            await indexing.written(stored.type for stored, _ in versions)
+
+    async def settled(self) -> None:
+        """Wait until every write that has begun by now has ended."""
+        if self._writing:
+            await asyncio.wait(self._writing)
+
+    async def _write(self, versions: Sequence[tuple[Stored, Stored | None]], locks: Iterable[Lock]) -> None:
         change = Change(locks=list(locks))
         watch = self.watch
         watched = await watch.enter() if watch else None

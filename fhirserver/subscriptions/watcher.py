@@ -20,7 +20,8 @@ from fhirserver.outbound import Outbound
 from fhirserver.search.match import satisfies
 from fhirserver.search.query import Index, Keys
 from fhirserver.storage.documents import Document, Stored
-from fhirserver.storage.outbox import LEASE, Outbox, event_document
+from fhirserver.storage.outbox import Outbox, event_document
+from fhirserver.storage.presence import LEASE
 from fhirserver.storage.repository import Repository, Watched
 from fhirserver.subscriptions.definition import LIVE, Definition, read
 

@@ -26,6 +26,7 @@ def test_the_index_of_a_patient(indexer: search.Indexer) -> None:
         keys=[
             *("_tag|t", "_tag||t"),
             *("identifier|2790", "identifier|urn:ins|2790"),
+            *("phonetic|EVA", "phonetic|DURAN", "phonetic|EVADURAN"),
             "gender|female",
             *("organization|Organization/9", "organization|Organization/9/_history/2"),
             "deceased|false",
@@ -46,6 +47,7 @@ def test_the_index_of_a_patient(indexer: search.Indexer) -> None:
             "family": ("durand", "durand"),
             "given": ("eva", "eva"),
             "name": ("durand", "eva durand"),
+            "phonetic": ("durand", "eva durand"),
             "gender": ("female", "female"),
             "birthdate": WHOLE_DAY,
             "organization": ("Organization/9", "Organization/9"),
@@ -125,7 +127,7 @@ def test_what_can_be_searched_is_told(indexer: search.Indexer) -> None:
     parameters = indexer.parameters("Patient")
     assert parameters["birthdate"].type == "date"
     assert parameters["birthdate"].url == "http://hl7.org/fhir/SearchParameter/individual-birthdate"
-    assert "phonetic" not in parameters
+    assert parameters["phonetic"].type == "string"
     assert list(parameters) == sorted(parameters)
 
 

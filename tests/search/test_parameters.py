@@ -1,55 +1,36 @@
-import copy
-from collections.abc import Mapping
-
 import pytest
+from msgspec.structs import replace
 
 from fhirserver.model.definitions import Component, Definitions, SearchParameter
-from fhirserver.search.parameters import compile_parameters
+from fhirserver.search.parameters import Custom, compile_parameters
+from fhirserver.search.types.reference import HIERARCHIES
+from fhirserver.settings import SERVED_TYPES
 
-SERVED = [
-    *(
-        "Patient",
-        "DocumentReference",
-        "Communication",
-        "AllergyIntolerance",
-        "Immunization",
-        "Binary",
-        "List",
-    ),
-    *("Bundle", "Composition", "Practitioner", "PractitionerRole", "Organization", "Location", "Device"),
-    *("RelatedPerson", "Encounter", "Observation", "DiagnosticReport", "ServiceRequest", "Specimen"),
-    *("MedicationStatement", "Appointment", "Consent", "Provenance", "AuditEvent", "Subscription"),
-]
-
-EVERYWHERE = {"_content", "_filter", "_query"}
+NO_ELEMENTS = {"_text", "_content", "_filter", "_query"}
+"""What is no parameter of elements: search understands these by themselves."""
 
 
-def test_every_parameter_of_r4_compiles_but_these(definitions: Definitions) -> None:
-    refused: dict[str, set[str]] = {}
-    for type in definitions.resource_types:
-        for code in compile_parameters(type, definitions)[1]:
-            if code not in EVERYWHERE | {"_text"}:
-                refused.setdefault(code, set()).add(type)
-    assert refused == {
-        "phonetic": {"InsurancePlan", "Organization", "Patient", "Person", "Practitioner", "RelatedPerson"},
-        "near": {"Location"},
-        "chromosome-variant-coordinate": {"MolecularSequence"},
-        "chromosome-window-coordinate": {"MolecularSequence"},
-        "referenceseqid-variant-coordinate": {"MolecularSequence"},
-        "referenceseqid-window-coordinate": {"MolecularSequence"},
+def test_every_parameter_of_r4_compiles(definitions: Definitions) -> None:
+    refused = {
+        (type, code): reason
+        for type in definitions.resource_types
+        for code, reason in compile_parameters(type, definitions).refused.items()
+        if code not in NO_ELEMENTS
     }
+    assert refused == {}
 
 
-@pytest.mark.parametrize("type", SERVED)
+@pytest.mark.parametrize("type", sorted(set(SERVED_TYPES) - {"OperationOutcome"}))
 def test_every_parameter_of_a_served_type_is_compiled_or_refused_with_a_reason(
     definitions: Definitions, type: str
 ) -> None:
-    compiled, refused = compile_parameters(type, definitions)
-    assert compiled.keys() | refused.keys() == definitions.search_parameters(type).keys()
-    assert not compiled.keys() & refused.keys()
-    assert all(refused.values())
-    assert {"_id", "_lastUpdated", "_profile", "_tag", "_security", "_source"} <= compiled.keys()
-    assert refused.keys() <= EVERYWHERE | {"_text", "phonetic", "near"}
+    found = compile_parameters(type, definitions)
+    assert found.searched.keys() | found.refused.keys() == definitions.search_parameters(type).keys()
+    assert not found.searched.keys() & found.refused.keys()
+    assert not found.pending
+    assert all(found.refused.values())
+    assert {"_id", "_lastUpdated", "_profile", "_tag", "_security", "_source"} <= found.searched.keys()
+    assert found.refused.keys() <= NO_ELEMENTS
 
 
 @pytest.mark.parametrize(
@@ -65,16 +46,16 @@ def test_every_parameter_of_a_served_type_is_compiled_or_refused_with_a_reason(
 def test_what_a_reference_may_point_to(
     definitions: Definitions, type: str, code: str, targets: tuple[str, ...]
 ) -> None:
-    assert compile_parameters(type, definitions)[0][code].targets == targets
+    assert compile_parameters(type, definitions).searched[code].targets == targets
 
 
 def test_a_reference_to_anything_may_point_to_every_type(definitions: Definitions) -> None:
-    item = compile_parameters("List", definitions)[0]["item"]
+    item = compile_parameters("List", definitions).searched["item"]
     assert set(item.targets) == definitions.resource_types - {"Parameters"}
 
 
 def test_a_combination_is_asked_of_the_parameters_that_make_it_up(definitions: Definitions) -> None:
-    compiled = compile_parameters("Observation", definitions)[0]
+    compiled = compile_parameters("Observation", definitions).searched
     combined = {code: {source.code for source in p.sources} for code, p in compiled.items() if p.sources}
     assert combined == {
         "combo-code": {"code", "component-code"},
@@ -84,18 +65,6 @@ def test_a_combination_is_asked_of_the_parameters_that_make_it_up(definitions: D
         "combo-code-value-concept": {"code-value-concept", "component-code-value-concept"},
         "combo-code-value-quantity": {"code-value-quantity", "component-code-value-quantity"},
     }
-
-
-class WithParameter(Definitions):
-    """The definitions of R4 and one parameter of an operator."""
-
-    def __init__(self, definitions: Definitions, parameter: SearchParameter) -> None:
-        self.__dict__ = copy.copy(definitions.__dict__)
-        self._own = parameter
-
-    def search_parameters(self, type: str) -> Mapping[str, SearchParameter]:
-        own = {self._own.code: self._own} if type in self._own.base else {}
-        return {**super().search_parameters(type), **own}
 
 
 CORE = "http://hl7.org/fhir/SearchParameter/"
@@ -108,7 +77,7 @@ CORE = "http://hl7.org/fhir/SearchParameter/"
         ("string", "", (), "no expression"),
         ("date", "Observation.code", (), "a date parameter cannot search CodeableConcept"),
         ("special", "Observation.code", (), "a special parameter cannot search CodeableConcept"),
-        ("composite", "Observation", ("code",), "composites of two parts"),
+        ("composite", "Observation", ("code",), "at least two parts"),
         ("composite", "Observation", ("value-date", "code"), "first part 'value-date' is not a token"),
         ("composite", "Observation", ("code", "nom"), "Observation-nom is not defined"),
         ("composite", "Observation", ("code", "value-quantity"), "its part 'value-quantity' finds nothing"),
@@ -127,15 +96,72 @@ def test_a_parameter_of_an_operator_that_cannot_be_searched_is_refused_with_the_
     expressions |= {"nom": "code", "value-date": "value.as(dateTime)", "value-quantity": "value.as(string)"}
     urls = {"code": "clinical-code"}
     parts = tuple(Component(CORE + urls.get(c, f"Observation-{c}"), expressions[c]) for c in components)
-    own = SearchParameter("mine", type, "http://x/mine", ("Observation",), expression, (), parts)
-    compiled, refused = compile_parameters("Observation", WithParameter(definitions, own))
-    assert reason in refused["mine"]
-    assert "mine" not in compiled
+    own = Custom("1", 1, SearchParameter("mine", type, URL, ("Observation",), expression, (), parts))
+    found = compile_parameters("Observation", definitions, [own])
+    assert reason in found.refused["mine"]
+    assert "mine" not in found.searched.keys() | found.pending.keys()
 
 
-def test_a_parameter_of_an_operator_is_compiled(definitions: Definitions) -> None:
-    expression = "Observation.extension('http://x/device').value.as(string)"
-    own = SearchParameter("mine", "string", "http://x/mine", ("Observation",), expression)
-    compiled, _ = compile_parameters("Observation", WithParameter(definitions, own))
+URL = "http://x/mine"
+DEVICE = SearchParameter(
+    "mine", "string", URL, ("Observation",), "Observation.extension('http://x/device').value.as(string)"
+)
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_parameter_of_an_operator_is_compiled(definitions: Definitions, ready: bool) -> None:
+    own = Custom("1", 1, DEVICE, frozenset({"Observation"} if ready else {"Patient"}))
+    found = compile_parameters("Observation", definitions, [own])
     extended = {"extension": [{"url": "http://x/device", "valueString": "Tensiomètre"}]}
-    assert [path.values(extended) for path in compiled["mine"].paths] == [["Tensiomètre"]]
+    compiled = (found.searched if ready else found.pending)["mine"]
+    assert [path.values(extended) for path in compiled.paths] == [["Tensiomètre"]]
+    assert "mine" not in (found.pending if ready else found.searched)
+
+
+def test_a_composite_waits_for_its_parts(definitions: Definitions) -> None:
+    code = Component(CORE + "clinical-code", "code")
+    device = Component(URL, "extension('http://x/device').value.as(string)")
+    whole = SearchParameter(
+        "pair", "composite", "http://x/pair", ("Observation",), "Observation", (), (code, device)
+    )
+    here = frozenset({"Observation"})
+    for ready in (True, False):
+        part = Custom("1", 1, DEVICE, here if ready else frozenset())
+        found = compile_parameters("Observation", definitions, [Custom("2", 1, whole, here), part])
+        assert ("pair" in found.searched) is ready
+        assert ("pair" in found.pending) is not ready
+
+
+def test_the_first_of_two_with_one_name_counts(definitions: Definitions) -> None:
+    first = Custom("1", 1, DEVICE)
+    second = Custom("2", 1, replace(DEVICE, expression="Observation.status", type="token"))
+    for customs, type in (([first, second], "string"), ([second, first], "token")):
+        assert compile_parameters("Observation", definitions, customs).pending["mine"].type == type
+
+
+def test_what_fhir_defines_is_not_defined_again(definitions: Definitions) -> None:
+    own = Custom("1", 1, replace(DEVICE, code="status"), frozenset({"Observation"}))
+    found = compile_parameters("Observation", definitions, [own])
+    assert found.searched["status"] == compile_parameters("Observation", definitions).searched["status"]
+    assert not found.pending
+
+
+def test_parameters_of_operators_change_nothing_of_fhirs(definitions: Definitions) -> None:
+    """An official parameter that two others split between them would no longer be indexed by itself."""
+    customs = [
+        Custom(id, 1, replace(DEVICE, code=id, url=id, base=("Organization",), expression=path))
+        for id, path in (("one", "Organization.name"), ("two", "Organization.alias"))
+    ]
+    found = compile_parameters("Organization", definitions, customs)
+    assert found.searched["name"] == compile_parameters("Organization", definitions).searched["name"]
+    assert found.pending.keys() == {"one", "two"}
+
+
+def test_the_hierarchies_are_those_of_the_definitions(definitions: Definitions) -> None:
+    found = {
+        type: code
+        for type in definitions.resource_types
+        for code, parameter in compile_parameters(type, definitions).searched.items()
+        if code in ("partof", "part-of", "parent") and type in parameter.targets
+    }
+    assert found == HIERARCHIES

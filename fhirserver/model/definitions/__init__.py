@@ -81,9 +81,8 @@ class Definitions:
         self._parameters_by_url = {p.url: p for p in compiled.search_parameters}
         self._parameters: dict[str, dict[str, SearchParameter]] = {type: {} for type in self.resource_types}
         for parameter in compiled.search_parameters:
-            for base in parameter.base:
-                for type in self._descendants(base):
-                    self._parameters[type][parameter.code] = parameter
+            for type in self.types_of(parameter):
+                self._parameters[type][parameter.code] = parameter
 
     def elements(self, path: str) -> Mapping[str, tuple[Element, Type]]:
         """The elements of a structure by JSON (and XML) name, in order: ``valueQuantity`` for a choice.
@@ -105,6 +104,10 @@ class Definitions:
             KeyError: there is no such resource type.
         """
         return MappingProxyType(self._parameters[type])
+
+    def types_of(self, parameter: SearchParameter) -> list[str]:
+        """The resource types that a parameter is about."""
+        return [type for base in parameter.base for type in self._descendants(base)]
 
     def search_parameter(self, url: str) -> SearchParameter:
         """The parameter with this canonical url, as composites name their components.

@@ -59,17 +59,20 @@ def alternatives(expression: str) -> list[str]:
 def search_parameters_of(resource: Mapping[str, Any]) -> Iterator[SearchParameter]:
     """The parameter of a SearchParameter; none where it is an extension's or an example (experimental)."""
     if resource.get("experimental") is False and "base" in resource:
-        yield SearchParameter(
-            code=resource["code"],
-            type=resource["type"],
-            url=resource["url"],
-            base=tuple(resource["base"]),
-            expression=resource.get("expression", ""),
-            target=tuple(resource.get("target", ())),
-            components=tuple(
-                Component(c["definition"], c["expression"]) for c in resource.get("component", ())
-            ),
-        )
+        yield read(resource)
+
+
+def read(resource: Mapping[str, Any]) -> SearchParameter:
+    """The parameter of a valid SearchParameter resource."""
+    return SearchParameter(
+        code=resource["code"],
+        type=resource["type"],
+        url=resource["url"],
+        base=tuple(resource["base"]),
+        expression=resource.get("expression", ""),
+        target=tuple(resource.get("target", ())),
+        components=tuple(Component(c["definition"], c["expression"]) for c in resource.get("component", ())),
+    )
 
 
 def _is_about(alternative: str, type: str) -> bool:

@@ -1,17 +1,19 @@
-"""Composite parameters: two values of one element, ``code$value``.
+"""Composite parameters: two or more values of one element, ``code$value``.
 
 The pairs of an element are intervals, ``code-value-quantity|http://loinc.org|8480-6$`` with the bounds of the
-value (and its unit after the $), or without bounds where both are found by equality. The parts are parameters
-of their own, so these narrow the search and the pair is checked after.
+value (and its unit after the $), or without bounds where all parts are found by equality. Of two plain
+numbers (``chromosome-window-coordinate``) the first is the lower bound and the second the upper one. The
+parts are parameters of their own, so these narrow the search and the pair is checked after.
 https://hl7.org/fhir/R4/search.html#combining
 """
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from fhirserver.errors import BadRequest
 from fhirserver.search.parameters import Parameter, Part, Site
-from fhirserver.search.query import And, Condition, Index, Interval, Keys, Nothing, Or
+from fhirserver.search.query import And, Condition, Index, Interval, Keys, Nothing, Or, Range
 from fhirserver.search.text import END
 from fhirserver.search.types import date, number, quantity, reference, string, token, uri
 from fhirserver.search.values import shown, split
@@ -20,13 +22,33 @@ _KEYED = {"token": token, "reference": reference, "uri": uri}
 _ENTRIES = {**_KEYED, "string": string, "date": date, "number": number, "quantity": quantity}
 
 
-def entries(index: Index, parameter: Parameter, element: dict[str, Any], site: Site) -> None:
-    """Index the pairs of one element."""
-    first, second = parameter.parts
-    values = list(_values(second, element, site))
-    if values:
-        names = [f"{parameter.code}|{key}$" for key in _keys(first, element, site)]
-        index.intervals += [(name + end, low, high) for name in names for end, low, high in values]
+def entries(
+    index: Index, parameter: Parameter, element: dict[str, Any], resource: dict[str, Any], site: Site
+) -> None:
+    """Index the pairs of one element of a resource."""
+    keyed = [part for part in parameter.parts if _is_keyed(part)]
+    measured = [part for part in parameter.parts if not _is_keyed(part)]
+    keys = [list(_keys(part, resource if part.of_resource else element, site)) for part in keyed]
+    names = [_name(parameter, pair, bool(measured)) for pair in product(*keys)]
+    if not names:
+        return
+    values = [list(_values(part, resource if part.of_resource else element, site)) for part in measured]
+    match values:
+        case []:
+            found = [("", "", "")]
+        case [only]:
+            found = only
+        case [first, second]:
+            found = [("", low, high) for (_, low, _), (_, high, _) in product(first, second)]
+    index.intervals += [(name + end, low, high) for name in names for end, low, high in found]
+
+
+def _is_keyed(part: Part) -> bool:
+    return part.parameter.type in _KEYED
+
+
+def _name(parameter: Parameter, keys: tuple[str, ...], is_measured: bool) -> str:
+    return f"{parameter.code}|{'$'.join(keys)}{'$' if is_measured else ''}"
 
 
 def _keys(part: Part, element: dict[str, Any], site: Site) -> Iterator[str]:
@@ -37,10 +59,6 @@ def _keys(part: Part, element: dict[str, Any], site: Site) -> Iterator[str]:
 
 def _values(part: Part, element: dict[str, Any], site: Site) -> Iterator[tuple[str, str, str]]:
     code = part.parameter.code
-    if part.parameter.type in _KEYED:
-        for key in _keys(part, element, site):
-            yield key, "", ""
-        return
     scratch = _indexed(part, element, site)
     if part.parameter.type == "string":
         for entry in scratch.sorted:
@@ -60,19 +78,47 @@ def _indexed(part: Part, element: dict[str, Any], site: Site) -> Index:
 
 def pairs(parameter: Parameter, value: str, site: Site) -> Condition:
     values = split(value, "$")
-    if len(values) != 2 or not all(values):
+    if len(values) != len(parameter.parts) or not all(values):
         parts = "$".join(part.parameter.code for part in parameter.parts)
         raise BadRequest(f"{shown(value)} is not the {parts} that {parameter.code} needs")
-    first, second = (part.parameter for part in parameter.parts)
+    asked = list(zip(parameter.parts, values, strict=True))
+    searched = [_searched(part.parameter, text, site) for part, text in asked if _is_keyed(part)]
+    measured = [(part.parameter, text) for part, text in asked if not _is_keyed(part)]
 
-    def pair(key: str) -> Condition:
-        name = f"{parameter.code}|{key.removeprefix(first.code + '|')}$"
-        return And((Keys((key,)), _second(name, second, values[1], site)))
+    def pair(keys: tuple[str, ...]) -> Condition:
+        name = _name(parameter, tuple(key.partition("|")[2] for key in keys), bool(measured))
+        found = tuple(Keys((key,)) for key in keys)
+        match measured:
+            case []:
+                return And((*found, Interval(name)))
+            case [(only, text)]:
+                return And((*found, _measured(name, only, text, site)))
+            case _:
+                return And((*found, _both(name, [_number(name, p, text) for p, text in measured])))
 
-    return _either(tuple(pair(key) for key in _searched(first, values[0], site)))
+    return _either(tuple(map(pair, product(*searched))))
 
 
-def _second(name: str, parameter: Parameter, value: str, site: Site) -> Condition:
+def _number(name: str, parameter: Parameter, value: str) -> list[And]:
+    """The alternatives that a comparison with a plain number is, each a range and an exact check."""
+    found = number.condition(parameter.code, *number.parse(value), name=name)
+    return [part for part in (found.any if isinstance(found, Or) else (found,)) if isinstance(part, And)]
+
+
+def _both(name: str, asked: list[list[And]]) -> Condition:
+    """Two numbers, one in each bound of an interval: what is asked of either bound is asked of the number."""
+    alternatives = []
+    for first, second in product(*asked):
+        ranges = tuple(part for and_ in (first, second) for part in and_.all if isinstance(part, Range))
+        bounds = [
+            tuple(bound for part in and_.all if isinstance(part, Interval) for bound in part.low + part.high)
+            for and_ in (first, second)
+        ]
+        alternatives.append(And((*ranges, Interval(name, *bounds))))
+    return _either(tuple(alternatives))
+
+
+def _measured(name: str, parameter: Parameter, value: str, site: Site) -> Condition:
     match parameter.type:
         case "date":
             return date.condition(parameter.code, *date.parse(value, site), name=name)
@@ -80,16 +126,10 @@ def _second(name: str, parameter: Parameter, value: str, site: Site) -> Conditio
             return number.condition(parameter.code, *number.parse(value), name=name)
         case "quantity":
             return quantity.condition(parameter.code, value, name)
-        case "string":
+        case _:
             folded = string.folded(value)
             start = Interval(name, (("$gte", folded), ("$lt", folded + END)))
             return And((string.starts_with(parameter, value, site), start))
-        case _:
-            keys = _searched(parameter, value, site)
-            prefix = f"{parameter.code}|"
-            return And(
-                (Keys(keys), _either(tuple(Interval(name + key.removeprefix(prefix)) for key in keys)))
-            )
 
 
 def _searched(parameter: Parameter, value: str, site: Site) -> tuple[str, ...]:

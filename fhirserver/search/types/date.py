@@ -64,7 +64,7 @@ def condition(code: str, prefix: Prefix, interval: temporal.Interval, name: str 
         case "eb":
             return ordered.within(code, high=("$lte", a), name=name)
         case "ap":
-            a, b = _approximately(interval)
+            a, b = approximately(interval)
             return ordered.within(code, low=("$lt", b), high=("$gt", a), name=name)
 
 
@@ -82,7 +82,8 @@ def parse(value: str, site: Site) -> tuple[Prefix, temporal.Interval]:
         raise BadRequest(f"{error}{hint}") from None
 
 
-def _approximately(interval: temporal.Interval) -> temporal.Interval:
+def approximately(interval: temporal.Interval) -> temporal.Interval:
+    """The time with a tenth of what lies between it and now more on either side."""
     a, b = map(temporal.microseconds, interval)
     now = time.time_ns() // 1000
     gap = max(0, a - now, now - b) // 10

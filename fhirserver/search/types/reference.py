@@ -14,11 +14,21 @@ from fhirserver.errors import BadRequest
 from fhirserver.model import reference
 from fhirserver.search.expressions import Path
 from fhirserver.search.parameters import Parameter, Site
-from fhirserver.search.query import Condition, Index, KeyRange, Keys, Nothing
+from fhirserver.search.query import Condition, Index, KeyRange, Keys, Nothing, Or, Within
 from fhirserver.search.types import sorting, token, uri
 from fhirserver.search.values import escape, shown, split, unescape
 
 _REFERENCES = frozenset({"Reference", "Resource"})
+
+HIERARCHIES = {
+    **dict.fromkeys(("Location", "Organization", "ResearchStudy"), "partof"),
+    **dict.fromkeys(
+        ("CarePlan", "Communication", "Encounter", "MedicationStatement", "Procedure"), "part-of"
+    ),
+    "Task": "part-of",
+    **dict.fromkeys(("DeviceDefinition", "Specimen"), "parent"),
+}
+"""The types whose resources can be part of each other, and by which parameter they say so."""
 
 
 def entries(index: Index, code: str, type: str, value: Any, site: Site) -> None:
@@ -84,16 +94,36 @@ def identifier(parameter: Parameter, value: str, site: Site) -> Condition:
 
 
 def below(parameter: Parameter, value: str, site: Site) -> Condition:
-    if "canonical" not in parameter.found:
+    """``location:below=1``: Location/1 or what is part of it, at any depth. Of a canonical see ``uri``."""
+    return _within(parameter, value, site, above=False)
+
+
+def above(parameter: Parameter, value: str, site: Site) -> Condition:
+    """``location:above=1``: Location/1 or what it is part of, at any depth."""
+    return _within(parameter, value, site, above=True)
+
+
+def _within(parameter: Parameter, value: str, site: Site, *, above: bool) -> Condition:
+    if not parameter.found & _REFERENCES:
+        return (uri.above if above else uri.below)(parameter, value, site)
+    text = unescape(value)
+    parsed = reference.parse(text, site.base_url)
+    types = parameter.targets if reference.is_id(text) else (parsed.type,)
+    id = text if reference.is_id(text) else parsed.id
+    parts = {type: HIERARCHIES[type] for type in types if type in HIERARCHIES and type in parameter.targets}
+    if not parts or not (reference.is_id(text) or parsed.is_local):
+        known = ", ".join(type for type in parameter.targets if type in HIERARCHIES) or "none of its targets"
         raise BadRequest(
-            f":below on {parameter.code} needs a hierarchy of resources, which is not supported yet"
+            f"{shown(value)} is in no hierarchy: above and below are for resources of this server that can "
+            f"be part of each other; of those {parameter.code} refers to: {known}"
         )
-    return uri.below(parameter, value, site)
+    found = tuple(Within(parameter.code, type, part, id, above) for type, part in parts.items())
+    return found[0] if len(found) == 1 else Or(found)
 
 
 def present(parameter: Parameter) -> Condition:
     return KeyRange(f"{parameter.code}|", f"{parameter.code}}}")
 
 
-MODIFIERS = {"": points_to, "identifier": identifier, "below": below}
+MODIFIERS = {"": points_to, "identifier": identifier, "above": above, "below": below}
 """And the names of the resource types it may point to, see ``of_type``."""

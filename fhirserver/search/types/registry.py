@@ -5,14 +5,14 @@ from typing import Any, Protocol
 
 from fhirserver.search.parameters import Parameter, Site
 from fhirserver.search.query import Condition, Index
-from fhirserver.search.types import date, number, quantity, reference, string, token, uri
+from fhirserver.search.types import date, near, number, phonetic, quantity, reference, string, token, uri
 
 Entries = Callable[[Index, str, str, Any, Site], None]
 Match = Callable[[Parameter, str, Site], Condition]
 
 
 class Comparison(Protocol):
-    """A type of search parameter: what is indexed and what is asked, side by side."""
+    """A way of comparing, mostly that of a type of parameter: what is indexed and asked, side by side."""
 
     @property
     def MODIFIERS(self) -> Mapping[str, Match]: ...  # noqa: N802 (a constant of the modules)
@@ -32,5 +32,7 @@ COMPARISONS: Mapping[str, Comparison] = {
     "number": number,
     "quantity": quantity,
     "uri": uri,
+    "phonetic": phonetic,
+    "near": near,
 }
 """Composites are compared part by part, see ``composite``."""

@@ -30,16 +30,21 @@ _ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "co
 
 def entries(index: Index, code: str, type: str, value: Any, site: Site) -> None:
     """Index one value: a string, or the string parts of a HumanName or an Address."""
-    if type == "HumanName":
-        texts = list(_texts(value, _PARTS))
-    elif type == "Address":
-        texts = list(_texts(value, _ADDRESS_PARTS))
-    else:
-        texts = [value]
-    for text in texts:
+    for text in texts(type, value):
         folded, starts = _starts(text)
         index.sorted += [f"{code}|{start}" for start in starts]
         sorting.note(index, code, folded)
+
+
+def texts(type: str, value: Any) -> list[str]:
+    """The strings of a value: it is one itself, or a HumanName or an Address that has some."""
+    match type:
+        case "HumanName":
+            return list(_texts(value, _PARTS))
+        case "Address":
+            return list(_texts(value, _ADDRESS_PARTS))
+        case _:
+            return [value]
 
 
 def without_repetition(entries: list[str]) -> list[str]:

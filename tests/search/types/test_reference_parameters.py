@@ -134,8 +134,9 @@ def test_a_nested_resource_is_referred_to_by_its_id(finds: Finds, asked: str, fo
             "subject:Practitioner=1",
             "cannot refer to Practitioner; it can to Device, Group, Location, Patient",
         ),
-        ("subject:below=1", "hierarchy"),
-        ("subject:patient=1", "known are :identifier, :below, :missing, :[type]"),
+        ("subject:below=Patient/1", "of those subject refers to: Location"),
+        ("subject:above=https://x.example/Location/1", "resources of this server"),
+        ("subject:patient=1", "known are :identifier, :above, :below, :missing, :[type]"),
         ("subject:identifier=a|b|c", "more than one |"),
     ],
 )
