@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.people import Person, patients
 from benchmarks.record import record
 from fhirserver.app import open_parts
+from fhirserver.errors import Unavailable
 from fhirserver.model.json import format as format_json
 from fhirserver.server import Server
 from fhirserver.settings import load
@@ -26,6 +27,7 @@ from fhirserver.storage.repository import now
 
 GROUP = 20
 """People of one transaction."""
+ATTEMPTS = 6
 TOGETHER = 4
 """Groups that are on their way at once: they share commits."""
 
@@ -59,7 +61,13 @@ def fill(directory: Path, sizes: Sequence[int], seed: int) -> None:
 
 
 async def _load(uri: str, size: int, seed: int) -> None:
-    options = {"mongodb_uri": uri, "embedded": True, "mllp_port": -1, "log_level": "warning"}
+    options = {
+        "mongodb_uri": uri,
+        "embedded": True,
+        "mllp_port": -1,
+        "log_level": "warning",
+        "text_search": "off",
+    }
     async with open_parts(load(options, {}), listen=False) as parts:
         start, begun = await _missing(parts.server, size, seed), time.perf_counter()
         people = patients(seed, start)
@@ -90,9 +98,16 @@ async def _missing(server: Server, size: int, seed: int) -> int:
 
 
 async def _write(server: Server, people: list[Person]) -> None:
-    if await server.repository.find("Patient", people[0].id) is None:
-        versions = [_first(resource) for person in people for resource in record(person)]
-        await server.repository.write([(version, None) for version in versions])
+    for patience in range(ATTEMPTS):
+        try:
+            if await server.repository.find("Patient", people[0].id) is None:
+                versions = [_first(resource) for person in people for resource in record(person)]
+                await server.repository.write([(version, None) for version in versions])
+            return
+        except Unavailable:
+            # A busy machine: the engine did not answer in time.
+            await asyncio.sleep(2**patience)
+    raise RuntimeError("the engine does not take the records")
 
 
 def _first(resource: dict[str, object]) -> Stored:

@@ -72,7 +72,9 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
     """
     compiled = load_definitions(settings)
     base_url = settings.base_url or f"http://{_host(settings.host)}:{settings.http_port}{BASE_PATH}"
-    indexer = search.Indexer(compiled, base_url, settings.timezone, settings.resource_types)
+    indexer = search.Indexer(
+        compiled, base_url, settings.timezone, settings.resource_types, settings.text_search
+    )
 
     def index(type: str, body: bytes) -> Index:
         return indexer.index(json.stored(body))

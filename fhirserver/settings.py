@@ -117,6 +117,11 @@ class Settings(BaseSettings):
     search_documents: int = Field(
         50_000, ge=100, description="most resources that a search without an index may look at"
     )
+    text_search: Literal["off", "narrative", "content"] = Field(
+        "content",
+        description="whose words `_text` and `_content` find: of nothing, of narratives, of everything; "
+        "after a change `$reindex`",
+    )
     page_size: int = Field(50, ge=1, le=10_000, description="_count when the client names none")
     page_max: int = Field(1000, ge=1, le=10_000, description="largest _count")
     mllp_max_message: int = Field(32 * MIB, ge=1024, description="largest HL7v2 message")

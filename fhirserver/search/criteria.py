@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fhirserver.errors import BadRequest, TooCostly, UnknownParameter
 from fhirserver.model.reference import is_id
+from fhirserver.search import fulltext
 from fhirserver.search.indexer import STORED, Indexer
 from fhirserver.search.parameters import Parameter
 from fhirserver.search.query import Condition, Ids, Keys, Not, Nothing, Or, Referred, Refers
@@ -59,6 +60,8 @@ class Criteria:
             raise TooCostly(f"A chain has more than {MAX_STEPS} steps")
         if name.startswith("_has:"):
             return self._has(type, name, value, step)
+        if name in (fulltext.NARRATIVE, fulltext.CONTENT):
+            return self._words(name, value) if value else None
         if name == "_list":
             return self._list(type, value) if value else None
         head, dot, rest = name.partition(".")
@@ -171,6 +174,14 @@ class Criteria:
 
     # --- the resource itself
 
+    def _words(self, name: str, value: str) -> Condition:
+        if self.indexer.words == "off" or (name == fulltext.CONTENT and self.indexer.words == "narrative"):
+            raise UnknownParameter(f"{name} is off here: see the setting text_search")
+        values = [v for v in split(value, ",") if v]
+        if len(values) > fulltext.MOST:
+            raise TooCostly(f"{name} has {len(values)} values; {fulltext.MOST} are the most")
+        return any_of([fulltext.condition(name, v) for v in values])
+
     def _parameter(self, type: str, name: str) -> tuple[Parameter, str]:
         code, _, modifier = name.partition(":")
         types = self.indexer.compiled(type)
@@ -184,7 +195,7 @@ class Criteria:
         types.check_ready(code)
         if code in types.refused:
             raise Ignorable(f"{code} cannot be searched on {type}: {types.refused[code]}")
-        known = sorted((*types.compiled, "_has", "_list", *self.controls))
+        known = sorted((*types.compiled, "_content", "_has", "_list", "_text", *self.controls))
         raise Ignorable(f"{type} has no search parameter {shown(code)}.{near(code, known)}")
 
     def _compared(self, parameter: Parameter, modifier: str) -> Condition:

@@ -9,7 +9,7 @@ from fhirserver.errors import TypeNotServed, UnknownParameter, Unprocessable
 from fhirserver.model.definitions import Definitions, SearchParameter
 from fhirserver.model.json import Resource
 from fhirserver.model.temporal import NotTemporal
-from fhirserver.search import narrowing
+from fhirserver.search import fulltext, narrowing
 from fhirserver.search.expressions import Path
 from fhirserver.search.parameters import Custom, Parameter, Site, compile_parameters
 from fhirserver.search.query import Index
@@ -60,13 +60,16 @@ class Indexer:
         base_url: str | None = None,
         zone: str = "Europe/Paris",
         types: Iterable[str] = (),
+        words: fulltext.Scope = "content",
     ) -> None:
-        """``types`` are those that are served, where a search may look (default: all)."""
+        """``types`` are those that are served, where a search may look (default: all); ``words`` says of what
+        ``_text`` and ``_content`` find words."""
         self.definitions = definitions
         self.types = frozenset(types) or definitions.resource_types
         self.site = Site(base_url.rstrip("/") if base_url else None, ZoneInfo(zone))
         self.customs: tuple[Custom, ...] = ()
         self.generation = 0
+        self.words = words
         self._types: dict[str, TypeParameters] = {}
 
     def use(self, customs: Sequence[Custom]) -> None:
@@ -143,6 +146,7 @@ class Indexer:
         index.keys = list(dict.fromkeys(index.keys))
         index.intervals = list(dict.fromkeys(index.intervals))
         narrowing.entries(index)
+        fulltext.entries(index, resource, self.words)
         index.sorted = string.without_repetition(index.sorted)
         return index
 

@@ -39,6 +39,7 @@ _OPERATORS: dict[str, Any] = {
     "$gte": ge,
     "$eq": lambda a, b: a == b,
     "$ne": lambda a, b: a != b,
+    "$regex": lambda a, b: re.search(b, a) is not None,
 }
 
 

@@ -43,8 +43,8 @@ COMPARED_AS: Mapping[str, str] = {
 """What is compared in another way than its type says, by the url of the parameter."""
 
 _SPECIAL = {
-    "_text": "full-text search is not supported; search the parameters that say what the text says",
-    "_content": "full-text search is not supported; search the parameters that say what the text says",
+    "_text": "it has no modifiers",
+    "_content": "it has no modifiers",
     "_filter": "it is no parameter of a resource",
     "_query": "named queries are not supported",
 }

@@ -76,16 +76,20 @@ class Range:
     pattern: str = ""
 
 
+Operator = Literal["$lt", "$lte", "$gt", "$gte", "$eq", "$ne", "$regex"]
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """``intervals`` holds, for the parameter, one (low, high) with all of the bounds that are set.
 
-    Each bound is ``(operator, sortable text)``; both sides refer to the SAME interval of the resource.
+    Each bound is ``(operator, sortable text)``, or a regular expression; both sides refer to the SAME
+    interval of the resource.
     """
 
     parameter: str
-    low: tuple[tuple[Literal["$lt", "$lte", "$gt", "$gte", "$eq", "$ne"], str], ...] = ()
-    high: tuple[tuple[Literal["$lt", "$lte", "$gt", "$gte", "$eq", "$ne"], str], ...] = ()
+    low: tuple[tuple[Operator, str], ...] = ()
+    high: tuple[tuple[Operator, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,16 @@ _gaps = re.compile(r"[\W_]+")
 @lru_cache(maxsize=8192)
 def fold(text: str) -> str:
     """``"Œuvres de l'Haÿ-les-Roses"`` -> ``"oeuvres de l hay les roses"``."""
-    text = text[: 2 * LENGTH].casefold()
+    return fold_all(text[: 2 * LENGTH])[:LENGTH].rstrip()
+
+
+def fold_all(text: str) -> str:
+    """As ``fold``, of a text of any length."""
+    text = text.casefold()
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS))
         text = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-    return _gaps.sub(" ", text).strip()[:LENGTH].rstrip()
+    return _gaps.sub(" ", text).strip()
 
 
 def tails(folded: str, words: int) -> list[str]:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from fhirserver.search import fulltext
 from fhirserver.search import query as q
 from fhirserver.storage.documents import Document
 
 COARSE = "^"
 """What keys of ``search.buckets`` begin with."""
+WORDS = (fulltext.NARRATIVE, fulltext.CONTENT)
 KEYS = 8
 """A search of more common keys is not read key by key."""
 MOST = 16
@@ -86,22 +88,39 @@ def choose(condition: q.Condition) -> Driver:
             return EVERYTHING
 
 
-def newest(condition: q.Condition) -> Driver | None:
+def newest(condition: q.Condition) -> list[Driver]:
     """What the newest are read by: keys have an index together with ``seq``, coarse ones for this very end.
 
-    None where something else is selective, where there are no keys, or too many.
+    Of words each, as none of them tells how rare it is. Empty where something else is selective, where there
+    are no keys, or too many.
     """
     parts = condition.all if isinstance(condition, q.And) else (condition,)
-    drivers = [driver for driver in map(choose, parts) if any(map(_equal_keys, driver.filters))]
-    found = min(drivers, key=lambda d: d.rank, default=None)
-    if found is None or sum(max(1, len(_equal_keys(f))) for f in found.filters) > KEYS:
-        return None
-    coarse = {key[1:].partition("|")[0] for f in found.filters for key in _equal_keys(f) if key[0] == COARSE}
-    if not (coarse or found.keys()):
-        return None
+    drivers = [driver for driver in map(choose, parts) if 0 < _size(driver) <= KEYS]
+    best = min(drivers, key=lambda d: d.rank, default=None)
+    if best is None:
+        return []
+    coarse = {key[1:].partition("|")[0] for key in _all_keys(best) if key.startswith(COARSE)}
+    if not (coarse or best.keys()):
+        return []
     if any(choose(part).selective for part in parts if not _ranges(part) <= coarse):
-        return None
-    return Driver(tuple(_apart(found.filters)), found.rank)
+        return []
+    found = [driver for driver in drivers if _is_words(driver)] if _is_words(best) else [best]
+    return [Driver(tuple(_apart(driver.filters)), driver.rank) for driver in found]
+
+
+def _all_keys(driver: Driver) -> list[str]:
+    return [key for filter in driver.filters for key in _equal_keys(filter)]
+
+
+def _size(driver: Driver) -> int:
+    """How many filters it is, key by key; 0 where it has no keys."""
+    others = sum(1 for filter in driver.filters if not _equal_keys(filter))
+    keys = _all_keys(driver)
+    return len(keys) + others if keys else 0
+
+
+def _is_words(driver: Driver) -> bool:
+    return all(key.partition("|")[0] in WORDS for key in _all_keys(driver))
 
 
 def _ranges(condition: q.Condition) -> set[str]:
@@ -137,6 +156,9 @@ def _breadth(key: str) -> int:
     if parameter.startswith(COARSE):
         # A day is less than a month, five letters are less than three.
         return BROAD + 9 - min(len(key.rpartition("|")[2]), 9)
+    if parameter in WORDS:
+        # Long words are rare, and so are resources of very many words.
+        return BROAD if value == fulltext.MORE else BROAD + 9 - min(len(value), 9)
     if parameter.startswith("@"):
         return 3
     if parameter == "identifier" and value:

@@ -22,8 +22,9 @@ from fhirserver.storage.filters import exactly
 from fhirserver.storage.limits import affordable, limited
 
 WINDOW = 4096
+LEAST = 64
 FIRST = 256
-"""So much of ``seq`` is read first where keys have an index with it."""
+"""So much of ``seq`` is read at least, by keys that have an index with it, and without."""
 FOLLOWED = 256
 
 
@@ -74,9 +75,10 @@ async def rows(
             documents = await _sorted(database, query, driver, rest, after, limit)
         else:
             collection = database.collection(query.type)
-            coarse = None if driver.few else newest(condition)
+            coarse = [] if driver.few else newest(condition)
             if coarse:
-                documents = await _by_keys(database, collection, coarse, rest, after, limit)
+                rarest = await _rarest(database, collection, coarse, after)
+                documents = await _by_keys(database, collection, rarest, rest, after, limit)
             elif driver.selective:
                 documents = await _newest(collection, driver.filters, rest, _past_seq(after), limit)
             else:
@@ -139,6 +141,24 @@ def _first(documents: list[Document], limit: int) -> list[Document]:
     return sorted(found.values(), key=lambda document: document["seq"], reverse=True)[:limit]
 
 
+async def _rarest(
+    database: Database, collection: Collection, drivers: list[Driver], after: Position | None
+) -> Driver:
+    """The driver that matches least of the newest."""
+    if len(drivers) == 1:
+        return drivers[0]
+    high = await _start(database, after)
+    bounds = {"seq": {"$gte": high - WINDOW, "$lt": high}}
+    ids: list[Document] = [{"$limit": FIRST}, {"$project": {"_id": 1}}]
+
+    async def matches(driver: Driver) -> int:
+        found = [run(collection, [{"$match": {**f, **bounds}}, *ids]) for f in driver.filters]
+        return sum(map(len, await asyncio.gather(*found)))
+
+    counts = await asyncio.gather(*map(matches, drivers))
+    return min(zip(counts, drivers, strict=True), key=lambda pair: (pair[0], pair[1].rank))[1]
+
+
 async def _by_keys(
     database: Database,
     collection: Collection,
@@ -149,7 +169,7 @@ async def _by_keys(
 ) -> list[Document]:
     """Newest first by a few keys: in windows of ``seq``, which with a key is one index."""
     high, read = await _start(database, after), 0
-    window = max(FIRST, 2 * limit)
+    window = max(LEAST, 2 * limit)
     found: list[Document] = []
     while high > 1 and len(found) < limit:
         low = max(1, high - window)
@@ -164,7 +184,7 @@ async def _by_keys(
         high, read = low, read + window
         # No more than what is missing seems to need; where there is nothing yet, a little of much more.
         needed = (limit - len(found)) * read * 5 // (4 * len(found)) if found else 16 * window
-        window = max(FIRST, min(16 * window, needed))
+        window = max(LEAST, min(16 * window, needed))
     return found
 
 

@@ -28,6 +28,10 @@ def mark(live: Any) -> str:
                 "meta": {"tag": [{"system": "urn:tag", "code": mark}]},
                 "name": [{"family": family, "given": given}],
                 "gender": gender,
+                "text": {
+                    "status": "generated",
+                    "div": f'<div xmlns="http://www.w3.org/1999/xhtml">Née {given[0]}</div>',
+                },
             }
             if birth:
                 person["birthDate"] = birth
@@ -61,6 +65,10 @@ def mark(live: Any) -> str:
         ("_filter=given sw marie or family co neil", "bd"),
         ('_filter=given co "marie" and not (gender eq male)', "b"),
         ("_filter=birthdate ge 1980 and (gender eq male or family eq durand)", "ad"),
+        ("_text=née eloise", "a"),
+        ("_text=emile or eloise", "ae"),
+        ("_content=durand lefevre", "b"),
+        ('_content="marie louise"', "b"),
         ("gender:in=http://hl7.org/fhir/ValueSet/administrative-gender", "abcde"),
     ],
 )

@@ -4,13 +4,14 @@ import pytest
 
 from fhirserver import search
 from fhirserver.errors import TypeNotServed, Unprocessable
+from fhirserver.model.definitions import Definitions
 from fhirserver.search.query import Index
 from fhirserver.search.types.number import sortable
 
 WHOLE_DAY = ("1979-03-13T23:00:00.000000", "1979-03-14T23:00:00.000000")
 
 
-def test_the_index_of_a_patient(indexer: search.Indexer) -> None:
+def test_the_index_of_a_patient(definitions: Definitions) -> None:
     patient = {
         "resourceType": "Patient",
         "id": "1",
@@ -22,7 +23,7 @@ def test_the_index_of_a_patient(indexer: search.Indexer) -> None:
         "managingOrganization": {"reference": "Organization/9/_history/2"},
         "contained": [{"resourceType": "Organization", "id": "o", "name": "Inconnue"}],
     }
-    assert indexer.index(patient) == Index(
+    assert search.Indexer(definitions, words="off").index(patient) == Index(
         keys=[
             *("_tag|t", "_tag||t"),
             *("identifier|2790", "identifier|urn:ins|2790"),

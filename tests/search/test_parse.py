@@ -112,14 +112,14 @@ def test_the_parameters_that_were_understood_are_kept_in_order(indexer: search.I
     ("asked", "error", "reason"),
     [
         # Unknown parameters: the known ones, and the nearest.
-        ("nam=x", UnknownParameter, "Did you mean name? Known are _count, _elements, _filter, _has"),
+        ("nam=x", UnknownParameter, "Did you mean name? Known are _content, _count, _elements"),
         ("Name=x", UnknownParameter, "Did you mean name?"),
         ("nom=", UnknownParameter, "no search parameter 'nom'"),
         ("x=1", UnknownParameter, "Known are"),
         ("code=1", UnknownParameter, "Patient has no search parameter 'code'"),
         ("=1", UnknownParameter, "no search parameter ''"),
-        ("_text=x", UnknownParameter, "full-text search is not supported"),
-        ("_content=x", UnknownParameter, "full-text search is not supported"),
+        ("_text=x", BadRequest, "no word to search for"),
+        ("_content:exact=x", UnknownParameter, "it has no modifiers"),
         ("_filter=x", BadRequest, "path operator value"),
         ("_filter:x=x", UnknownParameter, "_filter cannot be searched"),
         ("_query=x", UnknownParameter, "not supported"),
@@ -173,9 +173,7 @@ def test_many_values_are_one_set_of_keys(indexer: search.Indexer) -> None:
     assert len(query.condition.keys) == 9_999
 
 
-@pytest.mark.parametrize(
-    "asked", ["nom=x", "_type=Patient", "general-practitioner.nom=x", "_has:A:b:c=1"]
-)
+@pytest.mark.parametrize("asked", ["nom=x", "_type=Patient", "general-practitioner.nom=x", "_has:A:b:c=1"])
 def test_lenient_leaves_out_what_it_does_not_know(indexer: search.Indexer, asked: str) -> None:
     query = compiled(indexer, f"{asked}&gender=male", lenient=True)
     name, _, value = asked.partition("=")

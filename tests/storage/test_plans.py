@@ -39,6 +39,7 @@ def records() -> Iterator[dict[str, Any]]:
                 "code": {"coding": [{"system": "http://loinc.org", "code": f"{n % 6}-8"}]},
                 "subject": {"reference": f"Patient/p{p}"},
                 "performer": [{"reference": "Practitioner/zoe"}],
+                "text": {"status": "generated", "div": f"<div>Mesure périodique {n} de Zoé</div>"},
                 "effectiveDateTime": f"2024-{n // 2 + 1:02d}-{10 + n % 2:02d}T09:30:00+01:00",
                 "valueQuantity": {"value": 10 * n + p, "system": UCUM, "code": "g"},
             }
@@ -103,6 +104,9 @@ def run(engine: EmbeddedEngine, definitions: Definitions) -> Iterator[Run]:
         ("Observation?code=2-8,3-8", 50),
         ("Observation?code=2-8&value-quantity=gt0.1|http://unitsofmeasure.org|kg", 40),
         ("Observation?code-value-quantity=2-8$gt100|http://unitsofmeasure.org|g", 40),
+        ("Patient?_content=famille7", 1),
+        ("Observation?_text=periodique", 50),
+        ("Observation?patient=p3&_text=periodique", 24),
         ("Patient?name=fam", 20),
         ("Patient?name=famil", 20),
         ("Patient?given=zoe", 20),
@@ -202,3 +206,11 @@ def test_a_search_ends_in_time(engine: EmbeddedEngine, definitions: Definitions,
 
     with pytest.raises(TooCostly, match=r"more than 0\.001 seconds"):
         asyncio.run(ask())
+
+
+def test_of_several_words_the_rarest_is_read(run: Run) -> None:
+    for asked in ("Observation?_text=periodique 13", "Observation?_text=13 periodique"):
+        steps, found = run(asked)
+        assert found == PATIENTS
+        # Besides the look at how often each word is said.
+        assert sum(step.keys for step in steps[4:]) <= 3 * found, steps
