@@ -42,7 +42,9 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "AdverseEvent": {"actuality": "actual", "subject": REFERENCE},
     "AllergyIntolerance": {"patient": REFERENCE, "clinicalStatus": ACTIVE},
     "Appointment": {"status": "proposed", "participant": [{"actor": REFERENCE, "status": "needs-action"}]},
-    "AppointmentResponse": {"appointment": REFERENCE, "participantStatus": "accepted"},
+    "AppointmentResponse": {
+        "appointment": REFERENCE, "participantStatus": "accepted", "actor": REFERENCE,
+    },
     "AuditEvent": {
         "type": CODING, "recorded": "2020-01-01T00:00:00Z", "agent": [{"requestor": True}],
         "source": {"observer": REFERENCE},
@@ -53,8 +55,8 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "BodyStructure": {"patient": REFERENCE},
     "Bundle": {"type": "collection"},
     "CapabilityStatement": {
-        "status": "active", "date": "2020-01-01", "kind": "instance", "fhirVersion": "4.0.1",
-        "format": ["text/plain"],
+        "status": "active", "date": "2020-01-01", "kind": "requirements", "fhirVersion": "4.0.1",
+        "format": ["text/plain"], "description": "x", "rest": [{"mode": "server"}],
     },
     "CarePlan": {"status": "active", "intent": "order", "subject": REFERENCE},
     "CareTeam": {},
@@ -84,7 +86,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     },
     "ConceptMap": {"status": "active"},
     "Condition": {"subject": REFERENCE},
-    "Consent": {"status": "draft", "scope": CONCEPT, "category": [CONCEPT]},
+    "Consent": {"status": "draft", "scope": CONCEPT, "category": [CONCEPT], "policyRule": CONCEPT},
     "Contract": {},
     "Coverage": {"status": "active", "beneficiary": REFERENCE, "payor": [REFERENCE]},
     "CoverageEligibilityRequest": {
@@ -116,7 +118,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "EnrollmentRequest": {},
     "EnrollmentResponse": {},
     "EpisodeOfCare": {"status": "active", "patient": REFERENCE},
-    "EventDefinition": {"status": "active", "trigger": [{"type": "named-event"}]},
+    "EventDefinition": {"status": "active", "trigger": [{"type": "named-event", "name": "x"}]},
     "Evidence": {"status": "active", "exposureBackground": REFERENCE, "name": "Conformance"},
     "EvidenceVariable": {"status": "active", "characteristic": [{"definitionCodeableConcept": CONCEPT}]},
     "ExampleScenario": {"status": "active"},
@@ -142,16 +144,17 @@ REQUIRED: dict[str, dict[str, Any]] = {
         "immunizationEvent": REFERENCE, "doseStatus": CONCEPT,
     },
     "ImmunizationRecommendation": {
-        "patient": REFERENCE, "date": "2020-01-01", "recommendation": [{"forecastStatus": CONCEPT}],
+        "patient": REFERENCE, "date": "2020-01-01",
+        "recommendation": [{"forecastStatus": CONCEPT, "targetDisease": CONCEPT}],
     },
     "ImplementationGuide": {
         "url": "urn:conformance", "name": "conformance", "status": "active", "packageId": "conformance",
         "fhirVersion": ["4.0.1"],
     },
-    "InsurancePlan": {},
+    "InsurancePlan": {"name": "x"},
     "Invoice": {"status": "draft"},
     "Library": {"status": "active", "type": CONCEPT},
-    "Linkage": {"item": [{"type": "source", "resource": REFERENCE}]},
+    "Linkage": {"item": [{"type": "source", "resource": REFERENCE}] * 2},
     "List": {"status": "current", "mode": "working"},
     "Location": {},
     "Measure": {"status": "active"},
@@ -241,8 +244,9 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "Specimen": {},
     "SpecimenDefinition": {},
     "StructureDefinition": {
-        "url": "urn:conformance", "name": "conformance", "status": "active", "kind": "primitive-type",
+        "url": "urn:conformance", "name": "conformance", "status": "active", "kind": "logical",
         "abstract": True, "type": "urn:conformance",
+        "differential": {"element": [{"id": "x", "path": "x"}]},
     },
     "StructureMap": {
         "url": "urn:conformance", "name": "conformance", "status": "active",
@@ -265,7 +269,9 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "SupplyDelivery": {},
     "SupplyRequest": {"itemCodeableConcept": CONCEPT, "quantity": {"value": 1}},
     "Task": {"status": "completed", "intent": "unknown"},
-    "TerminologyCapabilities": {"status": "active", "date": "2020-01-01", "kind": "instance"},
+    "TerminologyCapabilities": {
+        "status": "active", "date": "2020-01-01", "kind": "requirements", "description": "x",
+    },
     "TestReport": {"status": "completed", "testScript": REFERENCE, "result": "pass"},
     "TestScript": {"url": "urn:conformance", "name": "conformance", "status": "active"},
     "ValueSet": {"status": "active"},

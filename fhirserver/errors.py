@@ -36,12 +36,18 @@ class Issue:
     """One thing to say about a resource or a request; becomes OperationOutcome.issue.
 
     ``code`` is from the IssueType value set, ``expression`` a FHIRPath such as ``Patient.name[0].given[1]``.
+    ``rule`` and ``url`` name the rule that is broken and where it is written; ``line`` and ``column`` are the
+    place in the request's body, from 1 (0: not known).
     """
 
     severity: Severity
     code: str
     text: str
     expression: str = ""
+    rule: str = ""
+    url: str = ""
+    line: int = 0
+    column: int = 0
 
 
 class FHIRError(Exception):

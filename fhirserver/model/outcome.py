@@ -6,6 +6,9 @@ from fhirserver.errors import Issue
 from fhirserver.model import json
 from fhirserver.model.json import Resource
 
+LINE = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-line"
+COLUMN = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-col"
+
 
 def outcome(issues: Iterable[Issue]) -> Resource:
     """The resource that says these things; with nothing to say, that all went well."""
@@ -25,6 +28,13 @@ def _issue(issue: Issue) -> Resource:
         "details": {"text": issue.text},
         "diagnostics": issue.text,
     }
+    if issue.rule:
+        entry["details"] = {"coding": [{"system": issue.url, "code": issue.rule}], "text": issue.text}
     if issue.expression:
         entry["expression"] = [issue.expression]
+    if issue.line:
+        entry["extension"] = [
+            {"url": LINE, "valueInteger": issue.line},
+            {"url": COLUMN, "valueInteger": issue.column},
+        ]
     return entry

@@ -1,17 +1,24 @@
 """Makes the rules from the definitions."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from fhirserver.model.definitions import Definitions, Element, Structure, Type, ValueSet
-from fhirserver.validation.bindings import binding, code_test, codes_text
+from fhirserver.model.definitions import Element, Structure, Type, ValueSet
+from fhirserver.validation.bindings import binding, code_test, codes_of, unknown_codes
+from fhirserver.validation.constraints import Expressed, Native
+from fhirserver.validation.extensions import ExtensionRule, Known
 from fhirserver.validation.invariants import violations
+from fhirserver.validation.knowledge import Knowledge
 from fhirserver.validation.primitives import TESTS, is_uri
 from fhirserver.validation.references import targets
 from fhirserver.validation.report import Node, shown
 from fhirserver.validation.rules import (
+    CodeRule,
     ComplexRule,
     Extra,
+    Invariant,
     PrimitiveRule,
     ResourceRule,
     Rule,
@@ -20,28 +27,42 @@ from fhirserver.validation.rules import (
     TwinRule,
 )
 
-Validate = Callable[[Any, Node, Scope, bool], None]
+Validate = Callable[[Any, Node, Scope, bool], object]
 """Validates a resource inside another one, the last argument says whether it is contained."""
 
+STRUCTURAL = frozenset(("ele-1", "ref-1", "txt-1", "txt-2"))
+"""Invariants that the rules themselves ask: everything has content, ``#id`` is there, narratives are safe."""
 
-def compile_rules(definitions: Definitions, validate: Validate) -> dict[str, Rules]:
-    """The rules of every resource type; ``validate`` is called for the resources inside."""
+_DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
+_CODED = ("CodeableConcept", "Coding", "Quantity")
+
+
+def compile_rules(knowledge: Knowledge, known: Known, validate: Validate) -> dict[str, Rules]:
+    """The rules of every type, by name; ``validate`` is called for the resources inside others."""
+    definitions = knowledge.definitions
     rules = {
         path: Rules(path, path in definitions.resource_types)
         for path, structure in definitions.structures.items()
         if structure.kind != "primitive-type"
     }
-    compilation = _Compilation(definitions, rules, validate)
+    compilation = _Compilation(knowledge, known, rules, validate)
     for path in rules:
         compilation.fill(definitions.structures[path])
-    return {type: rules[type] for type in definitions.resource_types}
+    return rules
 
 
 class _Compilation:
-    def __init__(self, definitions: Definitions, rules: dict[str, Rules], validate: Validate) -> None:
-        self._definitions = definitions
+    def __init__(
+        self, knowledge: Knowledge, known: Known, rules: dict[str, Rules], validate: Validate
+    ) -> None:
+        self._knowledge = knowledge
+        self._definitions = knowledge.definitions
+        self._known = known
         self._rules = rules
         self._validate = validate
+        self._coding = unknown_codes(
+            {system: frozenset(codes) for system, codes in self._definitions.code_systems.items()}
+        )
 
     def fill(self, structure: Structure) -> None:
         """Complete the rules of a structure, which others may refer to already."""
@@ -58,28 +79,35 @@ class _Compilation:
             if element.min:
                 required.append((element.name, frozenset(names)))
         rules.required = tuple(required)
-        rules.invariants = tuple(
-            (
-                check,
-                "error" if constraint.severity == "error" else "warning",
-                f"{constraint.key}: {constraint.human}",
-            )
-            for constraint in structure.constraints
-            if (check := violations(structure.path, constraint.key))
-        )
+        rules.invariants = tuple(self._invariants(structure))
+
+    def _invariants(self, structure: Structure) -> list[Invariant]:
+        found: list[Invariant] = []
+        url = _DEFINITION + structure.path.partition(".")[0]
+        for constraint in structure.constraints:
+            native = violations(structure.path, constraint.key)
+            if native:
+                found.append(Native(native, constraint, url))
+            elif constraint.key not in STRUCTURAL and constraint.expression:
+                found.append(Expressed(constraint, url, structure.path, self._knowledge))
+        return found
 
     def _of(self, structure: Structure, element: Element, name: str, type: Type) -> list[Rule]:
         """The rules of one JSON name: one, for primitives with their ``_name`` two."""
         step = f".{element.name}.ofType({type.code})" if element.choice else f".{element.name}"
         choice = element.name if element.choice else None
-        many = element.max is None
+        many = element.max is None or element.max > 1
         if type.code == "Resource":
             return [ResourceRule(name, step, many, self._validate)]
+        if type.code == "Extension":
+            known, definitions = self._known, self._definitions
+            return [ExtensionRule(name, step, many, self._rules[type.structure], known, definitions)]
         if type.structure:
             rules = self._rules[type.structure]
             return [ComplexRule(name, step, choice, many, rules, self._extras(element, type))]
         if element.name == "id" and element.attribute:
-            return [PrimitiveRule(name, step, None, False, is_uri, "a string without white space", "value")]
+            wanted = "a string without white space", "une chaîne sans espace"
+            return [PrimitiveRule(name, step, None, False, is_uri, wanted, "value")]
         primitive = self._primitive(element, name, step, choice, many, type)
         if element.attribute or type.code == "xhtml" or (structure.kind == "resource" and name == "id"):
             return [primitive]  # These cannot be extended.
@@ -88,30 +116,53 @@ class _Compilation:
     def _primitive(
         self, element: Element, name: str, step: str, choice: str | None, many: bool, type: Type
     ) -> Rule:
-        value_set = self._bound(element)
-        if value_set is not None and not value_set.open:
-            wanted = codes_text(value_set)
-            return PrimitiveRule(name, step, choice, many, code_test(value_set), wanted, "code-invalid")
+        bound = self._bound(element)
+        if bound is not None and bound[1] == "required" and type.code == "code":
+            value_set = bound[0]
+            return CodeRule(
+                name, step, choice, many, code_test(value_set), codes_of(value_set), value_set.url
+            )
         test, wanted = TESTS[type.code]
         return PrimitiveRule(name, step, choice, many, test, wanted, "value")
 
     def _extras(self, element: Element, type: Type) -> tuple[Extra, ...]:
         extras: list[Extra] = []
-        value_set = self._bound(element)
-        if value_set is not None:
-            extras.append(binding(type.code, value_set))
-        if type.code == "Reference":
+        bound = self._bound(element)
+        if bound is not None and type.code in _CODED:
+            extras.append(binding(type.code, *bound))
+        if type.code == "Coding":
+            extras.append(self._coding)
+        elif type.code == "Reference":
             extras.append(targets(type.targets, self._definitions.resource_types))
+        elif type.code == "Attachment":
+            extras.append(_attachment)
         if type.profile == "SimpleQuantity":
             extras.append(_simple_quantity)
         return tuple(extras)
 
-    def _bound(self, element: Element) -> ValueSet | None:
-        required = element.strength == "required"
-        return self._definitions.value_sets.get(element.value_set) if required else None
+    def _bound(self, element: Element) -> tuple[ValueSet, str] | None:
+        """The value set that limits an element's codes, and how strongly."""
+        for url, strength in ((element.value_set, element.strength), (element.max_value_set, "required")):
+            value_set = self._definitions.value_sets.get(url)
+            if value_set is not None and strength in ("required", "extensible"):
+                return value_set, strength
+        return None
 
 
 def _simple_quantity(quantity: dict[str, Any], node: Node, scope: Scope) -> None:
     if "comparator" in quantity:
-        text = f"sqty-1: the comparator {shown(quantity['comparator'])} is not used on a SimpleQuantity"
-        scope.report.add((node, ".comparator"), "invariant", text)
+        scope.report.add((node, ".comparator"), "invariant", "sqty-1", value=shown(quantity["comparator"]))
+
+
+def _attachment(attachment: dict[str, Any], node: Node, scope: Scope) -> None:
+    """size and hash are about the data, where it is there."""
+    data = attachment.get("data")
+    if data is None or ("size" not in attachment and "hash" not in attachment):
+        return
+    content = base64.b64decode(data)
+    stated = attachment.get("size")
+    if stated is not None and stated != len(content):
+        scope.report.add((node, ".size"), "value", "attachment-size", stated=stated, found=len(content))
+    digest = attachment.get("hash")
+    if digest is not None and base64.b64decode(digest) != hashlib.sha1(content).digest():  # noqa: S324 (FHIR says SHA-1)
+        scope.report.note("warning", (node, ".hash"), "value", "attachment-hash")

@@ -11,7 +11,7 @@ from typing import Any
 
 from fhirserver.model import temporal
 from fhirserver.validation import bundle_invariants
-from fhirserver.validation.rules import Violations
+from fhirserver.validation.constraints import Violations
 
 Content = Mapping[str, Any]
 
@@ -49,6 +49,11 @@ def ait_2(allergy: Content) -> bool:
     return not has_code(allergy.get("verificationStatus"), _ALLERGY, "entered-in-error") or not has(
         allergy, "clinicalStatus"
     )
+
+
+def app_4(appointment: Content) -> bool:
+    """The expression of the definition says no-show, the code is noshow."""
+    return not has(appointment, "cancelationReason") or appointment.get("status") in ("noshow", "cancelled")
 
 
 def con_4(condition: Content) -> bool:
@@ -156,6 +161,7 @@ _HOLDS: dict[str, Holds] = {
     "age-1": age_1,
     "ait-1": ait_1,
     "ait-2": ait_2,
+    "app-4": app_4,
     "att-1": lambda attachment: not has(attachment, "data") or has(attachment, "contentType"),
     "cmp-1": lambda section: has(section, "text", "entry", "section"),
     "cmp-2": lambda section: "emptyReason" not in section or "entry" not in section,

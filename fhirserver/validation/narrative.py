@@ -23,29 +23,40 @@ _SCRIPT = re.compile(r"[\s\x00-\x1f]*(?:javascript|vbscript|data\s*:\s*text/html
 
 
 class _Refused(Exception):
-    """What is wrong with the narrative; thrown through the parser to stop it."""
+    """What is wrong with the narrative, in English and French; thrown through the parser to stop it."""
 
 
 def is_narrative(value: Any) -> bool:
     return type(value) is str and problem(value) is None
 
 
-def problem(div: str) -> str | None:
-    """What is wrong with the text of Narrative.div, with the constraint's key; None when it is fine."""
+def problem(div: str) -> tuple[str, str] | None:
+    """What is wrong with the text of Narrative.div, with the constraint's key, in English and French; None
+    when it is fine.
+    """
     content = False
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal content
         namespace, _, local = name.rpartition("|")
         if namespace != _XHTML:
-            raise _Refused(f"<{local[:40]}> is not in the namespace {_XHTML}")
+            raise _Refused(
+                f"<{local[:40]}> is not in the namespace {_XHTML}",
+                f"<{local[:40]}> n'est pas dans l'espace de noms {_XHTML}",
+            )
         if local not in _ELEMENTS:
-            raise _Refused(f"txt-1: the element <{local[:40]}> is not allowed")
+            raise _Refused(
+                f"txt-1: the element <{local[:40]}> is not allowed",
+                f"txt-1 : l'élément <{local[:40]}> n'est pas permis",
+            )
         for attribute, text in attributes.items():
             if attribute not in _ATTRIBUTES:
-                raise _Refused(f"txt-1: the attribute {attribute[:40]!r} is not allowed")
+                raise _Refused(
+                    f"txt-1: the attribute {attribute[:40]!r} is not allowed",
+                    f"txt-1 : l'attribut {attribute[:40]!r} n'est pas permis",
+                )
             if attribute in ("href", "src") and _SCRIPT.match(text):
-                raise _Refused("txt-1: scripts are not allowed")
+                raise _Refused("txt-1: scripts are not allowed", "txt-1 : les scripts ne sont pas permis")
         if local == "img" and "src" in attributes:
             content = True
 
@@ -54,7 +65,7 @@ def problem(div: str) -> str | None:
         content = content or not text.isspace()
 
     def doctype(*_: object) -> None:
-        raise _Refused("a DOCTYPE is not allowed")
+        raise _Refused("a DOCTYPE is not allowed", "un DOCTYPE n'est pas permis")
 
     parser = expat.ParserCreate(namespace_separator="|")
     parser.StartElementHandler = start
@@ -63,11 +74,11 @@ def problem(div: str) -> str | None:
     try:
         parser.Parse(div.encode(), True)
     except expat.ExpatError as error:
-        return f"not well-formed XML: {error}"
+        return f"not well-formed XML: {error}", f"XML mal formé : {error}"
     except UnicodeEncodeError:
-        return "it has half of a surrogate pair"
+        return "it has half of a surrogate pair", "il a la moitié d'une paire de substitution"
     except _Refused as refused:
-        return str(refused)
+        return refused.args[0], refused.args[1]
     if not re.match(r"\s*<(?:\w+:)?div[\s>/]", div):
-        return "it has to be one <div> element"
-    return None if content else "txt-2: it has no content"
+        return "it has to be one <div> element", "ce doit être un élément <div>"
+    return None if content else ("txt-2: it has no content", "txt-2 : il n'a pas de contenu")

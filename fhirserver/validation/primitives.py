@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from fhirserver.validation.messages import Said
 from fhirserver.validation.narrative import is_narrative
 
 Test = Callable[[Any], bool]
@@ -49,9 +50,14 @@ def is_string(value: Any) -> bool:
 
 
 def is_uri(value: Any) -> bool:
-    """Not empty, no white space; also for the id of an element."""
-    return type(value) is str and (
-        (value.isprintable() and " " not in value and value != "") or _no_space(value) is not None
+    """Not empty, no white space, an OID where it says to be one; also for the id of an element.
+
+    ``urn:uuid:`` is often followed by something else in the Bundles of clients; that is a name, too.
+    """
+    return (
+        type(value) is str
+        and ((value.isprintable() and " " not in value and value != "") or _no_space(value) is not None)
+        and (value[:8] != "urn:oid:" or _oid(value) is not None)
     )
 
 
@@ -132,30 +138,85 @@ def _in_calendar(value: str, found: re.Match[str] | None) -> bool:
     return int(day) <= monthrange(int(value[:4]), int(value[5:7]))[1]
 
 
-TESTS: dict[str, tuple[Test, str]] = {
-    "base64Binary": (is_base64, "base64 text"),
-    "boolean": (is_boolean, "true or false"),
-    "canonical": (is_uri, "a URL without white space"),
-    "code": (is_code, "a code: a string without white space but single spaces inside"),
-    "date": (is_date, "a date that exists: YYYY, YYYY-MM or YYYY-MM-DD"),
+_STRING = (
+    "a string that is not empty, of at most 1 MB, without control characters",
+    "une chaîne non vide, d'au plus 1 Mo, sans caractères de contrôle",
+)
+_URI = (
+    "a URI without white space (after urn:oid: an OID)",
+    "une URI sans espace (après urn:oid: un OID)",
+)
+
+TESTS: dict[str, tuple[Test, Said]] = {
+    "base64Binary": (is_base64, ("base64 text", "du texte base64")),
+    "boolean": (is_boolean, ("true or false", "true ou false")),
+    "canonical": (is_uri, ("a URL without white space", "une URL sans espace")),
+    "code": (
+        is_code,
+        (
+            "a code: a string without white space but single spaces inside",
+            "un code : une chaîne sans espaces, sauf des espaces simples à l'intérieur",
+        ),
+    ),
+    "date": (
+        is_date,
+        (
+            "a date that exists: YYYY, YYYY-MM or YYYY-MM-DD",
+            "une date qui existe : AAAA, AAAA-MM ou AAAA-MM-JJ",
+        ),
+    ),
     "dateTime": (
         is_date_time,
-        "a date that exists, or one with a time and a zone: YYYY, YYYY-MM, YYYY-MM-DD or "
-        "YYYY-MM-DDThh:mm:ss+zz:zz",
+        (
+            "a date that exists, or one with a time and a zone: YYYY, YYYY-MM, YYYY-MM-DD or "
+            "YYYY-MM-DDThh:mm:ss+zz:zz",
+            "une date qui existe, ou une date avec heure et fuseau : AAAA, AAAA-MM, AAAA-MM-JJ ou "
+            "AAAA-MM-JJThh:mm:ss+zz:zz",
+        ),
     ),
-    "decimal": (is_decimal, "a number"),
-    "id": (is_id, "an id: 1 to 64 letters A-Z and a-z, digits, - and ."),
-    "instant": (is_instant, "an instant that exists: YYYY-MM-DDThh:mm:ss.sss+zz:zz, with its zone"),
-    "integer": (is_integer, "a whole number from -2147483648 to 2147483647"),
-    "markdown": (is_string, "a string that is not empty, of at most 1 MB, without control characters"),
-    "oid": (is_oid, "an OID such as urn:oid:1.2.3.4"),
-    "positiveInt": (is_positive_int, "a whole number from 1 to 2147483647"),
-    "string": (is_string, "a string that is not empty, of at most 1 MB, without control characters"),
-    "time": (is_time, "a time of day: hh:mm:ss"),
-    "unsignedInt": (is_unsigned_int, "a whole number from 0 to 2147483647"),
-    "uri": (is_uri, "a URI without white space"),
-    "url": (is_uri, "a URL without white space"),
-    "uuid": (is_uuid, "a UUID in lower case such as urn:uuid:c757873d-ec9a-4326-a141-556f43239520"),
-    "xhtml": (is_narrative, "a narrative"),
+    "decimal": (is_decimal, ("a number", "un nombre")),
+    "id": (
+        is_id,
+        (
+            "an id: 1 to 64 letters A-Z and a-z, digits, - and .",
+            "un id : 1 à 64 lettres A-Z et a-z, chiffres, - et .",
+        ),
+    ),
+    "instant": (
+        is_instant,
+        (
+            "an instant that exists: YYYY-MM-DDThh:mm:ss.sss+zz:zz, with its zone",
+            "un instant qui existe : AAAA-MM-JJThh:mm:ss.sss+zz:zz, avec son fuseau",
+        ),
+    ),
+    "integer": (
+        is_integer,
+        (
+            "a whole number from -2147483648 to 2147483647",
+            "un nombre entier de -2147483648 à 2147483647",
+        ),
+    ),
+    "markdown": (is_string, _STRING),
+    "oid": (is_oid, ("an OID such as urn:oid:1.2.3.4", "un OID tel que urn:oid:1.2.3.4")),
+    "positiveInt": (
+        is_positive_int,
+        ("a whole number from 1 to 2147483647", "un nombre entier de 1 à 2147483647"),
+    ),
+    "string": (is_string, _STRING),
+    "time": (is_time, ("a time of day: hh:mm:ss", "une heure : hh:mm:ss")),
+    "unsignedInt": (
+        is_unsigned_int,
+        ("a whole number from 0 to 2147483647", "un nombre entier de 0 à 2147483647"),
+    ),
+    "uri": (is_uri, _URI),
+    "url": (is_uri, ("a URL without white space", "une URL sans espace")),
+    "uuid": (
+        is_uuid,
+        (
+            "a UUID in lower case such as urn:uuid:c757873d-ec9a-4326-a141-556f43239520",
+            "un UUID en minuscules tel que urn:uuid:c757873d-ec9a-4326-a141-556f43239520",
+        ),
+    ),
+    "xhtml": (is_narrative, ("a narrative", "un texte narratif")),
 }
 """The test of every primitive type, and what it wants."""

@@ -9,11 +9,28 @@ from fhirserver.validation.rules import Extra, Scope
 _DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
 
 
+def target_type(literal: str, scope: Scope, resource_types: frozenset[str]) -> str | None:
+    """The type of the resource that a literal reference points to; None where it does not tell.
+
+    Nothing is fetched: ``#id`` is looked up in the containing resource, others in the Bundle around it.
+    """
+    if literal.startswith("#"):
+        return scope.contained.get(literal[1:])
+    inside = scope.bundle.get(literal)
+    if inside is not None:
+        return str(inside.get("resourceType"))
+    parsed = reference.parse(literal)
+    if parsed.id:
+        return parsed.type if parsed.type in resource_types else None
+    name = literal.partition("?")[0]
+    return name if name in resource_types else None
+
+
 def targets(allowed: tuple[str, ...], resource_types: frozenset[str]) -> Extra:
     """The check of a Reference that may point to these types, to any where there are none.
 
-    Nothing is resolved but ``#id``; a reference that does not tell its target's type (``urn:uuid:...``, a
-    foreign url) is accepted.
+    A reference that does not tell its target's type (``urn:uuid:...`` outside a Bundle, a foreign url) is
+    accepted.
     """
     wanted = ", ".join(allowed)
 
@@ -26,30 +43,25 @@ def targets(allowed: tuple[str, ...], resource_types: frozenset[str]) -> Extra:
         if declared is not None:
             declared = declared.removeprefix(_DEFINITION)
             if found is not None and declared != found:
-                text = f"type says {shown(declared)}, the reference points to {found}"
-                scope.report.add((node, ".type"), "value", text)
+                values = {"stated": shown(declared), "found": found}
+                scope.report.add((node, ".type"), "value", "reference-type", **values)
                 return
             found = declared
         if found is not None and allowed and found not in allowed:
-            scope.report.add(node, "value", f"{shown(found)} cannot be referred to here, only {wanted}")
+            scope.report.add(node, "value", "reference-target", found=shown(found), wanted=wanted)
 
     def _type(literal: str, node: Node, scope: Scope) -> str | None:
         if literal.startswith("#"):
             if literal == "#" and scope.inside:
-                return None
+                return str(scope.root.get("resourceType"))
             if literal[1:] not in scope.contained:
-                text = f"ref-1: no contained resource has the id {shown(literal[1:])}"
-                scope.report.add((node, ".reference"), "invariant", text)
-            return scope.contained.get(literal[1:])
-        parsed = reference.parse(literal)
-        if parsed.id:
-            if parsed.type in resource_types:
-                return parsed.type
-            if not parsed.base:
-                text = f"{shown(parsed.type)} is not a resource type"
-                scope.report.add((node, ".reference"), "value", text)
-        elif literal.partition("?")[0] in resource_types:
-            return literal.partition("?")[0]
-        return None
+                scope.report.add((node, ".reference"), "invariant", "ref-1", id=shown(literal[1:]))
+        found = target_type(literal, scope, resource_types)
+        if found is None and literal[0] != "#":
+            parsed = reference.parse(literal)
+            if parsed.id and not parsed.base:
+                values = {"type": shown(parsed.type)}
+                scope.report.add((node, ".reference"), "value", "reference-unknown", **values)
+        return found
 
     return check

@@ -1,6 +1,10 @@
 """Collects the issues of one validation."""
 
+from decimal import Decimal
+from typing import Any
+
 from fhirserver.errors import Issue, Severity
+from fhirserver.validation.messages import MESSAGES, SPECIFICATION, Language, Said
 
 LIMIT = 100
 
@@ -19,44 +23,73 @@ def expression(node: Node) -> str:
     return "".join(reversed(steps))
 
 
-def shown(value: object) -> str:
-    """A value in a message, cut to a readable length."""
+def shown(value: object) -> Said:
+    """A value in a message, cut to a readable length; in both languages where these differ."""
     match value:
         case str():
             return repr(value) if len(value) <= 60 else f"{value[:57]!r}..."
         case list():
-            return "an array"
+            return ("an array", "un tableau")
         case dict():
-            return "an object"
+            return ("an object", "un objet")
         case None | bool():
             return {None: "null", True: "true", False: "false"}[value]
+        case Decimal() | int():
+            return f"{value}"[:60]
         case _:
-            return str(value)[:60]
+            return type(value).__name__
 
 
 class Report:
     """The first LIMIT issues, and how many there were in all."""
 
-    __slots__ = ("count", "issues")
+    __slots__ = ("advice", "count", "issues", "language")
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language = "en", advice: bool = False) -> None:
         self.issues: list[Issue] = []
         self.count = 0
+        self.language: Language = language
+        self.advice = advice
 
     @property
     def full(self) -> bool:
         """Whether another issue would only be counted: then its text need not be made."""
         return self.count >= LIMIT
 
-    def add(self, node: Node, code: str, text: str, severity: Severity = "error") -> None:
+    def add(self, node: Node, code: str, key: str, /, **values: Any) -> None:
+        """Say the message ``key`` with its values, as an error; ``code`` is from the IssueType value set."""
+        self.note("error", node, code, key, **values)
+
+    def note(self, severity: Severity, node: Node, code: str, key: str, /, **values: Any) -> None:
+        """Say the message ``key`` about a node; its values are ``Said`` or what can be formatted."""
         self.count += 1
         if self.count <= LIMIT:
-            self.issues.append(Issue(severity, code, text, expression(node)))
+            message = MESSAGES[key]
+            text = message.said(self.language, values)
+            url = SPECIFICATION + message.page
+            self.issues.append(Issue(severity, code, text, expression(node), rule=key, url=url))
+
+    def breach(
+        self, node: Node, rule: str, text: Said, *, severity: Severity = "error", url: str = ""
+    ) -> None:
+        """Say that an invariant does not hold; ``url`` is the canonical url of the definition it is from."""
+        self.count += 1
+        if self.count <= LIMIT:
+            said = text if isinstance(text, str) else text[self.language == "fr"]
+            self.issues.append(
+                Issue(severity, "invariant", f"{rule}: {said}", expression(node), rule=rule, url=url)
+            )
+
+    def take(self, other: "Report") -> None:
+        """Add what another report has found."""
+        room = max(LIMIT - self.count, 0)
+        self.count += other.count
+        self.issues += other.issues[:room]
 
     def result(self) -> list[Issue]:
         """The issues, with a last one that says how many were left out."""
         if self.count > LIMIT:
             rest = self.count - LIMIT
-            text = f"{rest} more {'issue is' if rest == 1 else 'issues are'} not shown"
+            text = MESSAGES["more" if rest > 1 else "one-more"].said(self.language, {"rest": rest})
             return [*self.issues, Issue("error", "too-costly", text)]
         return self.issues

@@ -4,11 +4,12 @@
 costs as little as possible; a text and a FHIRPath are only made for what is wrong.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
-from fhirserver.errors import Severity
+from fhirserver.validation.codes import allowed
+from fhirserver.validation.messages import Said
 from fhirserver.validation.narrative import is_narrative, problem
 from fhirserver.validation.primitives import Test
 from fhirserver.validation.report import Node, Report, shown
@@ -18,23 +19,36 @@ MAX_DEPTH = 100
 
 _LONGEST_NAME = 64
 
-Violations = Callable[[dict[str, Any]], Iterable[str]]
-"""An invariant: yields the places that break it, as FHIRPath relative to the object ("" is the object)."""
-
 
 class Scope:
-    """What is the same for all elements of one resource: where issues go, and what ``#id`` may name.
+    """What is the same for all elements of one resource: where issues go, and what a reference may name.
 
-    ``contained`` has the contained resources' types by id; ``inside`` is true within a contained resource.
+    ``resource`` is the resource, at ``node``, ``root`` the one that contains it (else itself), ``contained``
+    the contained resources' types by id, ``bundle`` the resources of the Bundle around it by fullUrl.
     """
 
-    __slots__ = ("contained", "depth", "inside", "report")
+    __slots__ = ("bundle", "contained", "depth", "node", "report", "resource", "root")
 
-    def __init__(self, report: Report, contained: Mapping[str, str], depth: int) -> None:
+    def __init__(
+        self,
+        report: Report,
+        resource: dict[str, Any],
+        node: Node,
+        contained: Mapping[str, str],
+        bundle: Mapping[str, Any],
+        depth: int,
+    ) -> None:
         self.report = report
+        self.resource = self.root = resource
+        self.node = node
         self.contained = contained
+        self.bundle = bundle
         self.depth = depth
-        self.inside = False
+
+    @property
+    def inside(self) -> bool:
+        """Whether this is within a contained resource."""
+        return self.resource is not self.root
 
 
 Extra = Callable[[dict[str, Any], Node, Scope], None]
@@ -64,17 +78,15 @@ class Rule:
         if type(item) is list and item:
             return True
         if type(item) is list:
-            scope.report.add((node, self.step), "structure", "ele-1: an array cannot be empty")
+            scope.report.add((node, self.step), "structure", "ele-1", what=_EMPTY_ARRAY)
         else:
-            scope.report.add((node, self.step), "structure", f"{self.name} repeats: it has to be an array")
+            scope.report.add((node, self.step), "structure", "array", name=self.name)
         return False
 
     def _single(self, item: Any, node: Node, scope: Scope) -> bool:
         """Whether the item is not an array, as elements that do not repeat are."""
         if type(item) is list:
-            scope.report.add(
-                (node, self.step), "structure", f"{self.name} does not repeat: it cannot be an array"
-            )
+            scope.report.add((node, self.step), "structure", "no-array", name=self.name)
             return False
         return True
 
@@ -85,7 +97,7 @@ class PrimitiveRule(Rule):
     __slots__ = ("_accepts", "_code", "_many", "_wanted")
 
     def __init__(
-        self, name: str, step: str, choice: str | None, many: bool, test: Test, wanted: str, code: str
+        self, name: str, step: str, choice: str | None, many: bool, test: Test, wanted: Said, code: str
     ) -> None:
         super().__init__(name, step, choice, None if many else test)
         self._many = many
@@ -102,8 +114,8 @@ class PrimitiveRule(Rule):
                 if value is None:
                     twin = parent.get("_" + self.name)
                     if not (type(twin) is list and index < len(twin) and twin[index] is not None):
-                        text = f"ele-1: null needs an object in _{self.name} at the same place"
-                        scope.report.add(((node, self.step), index), "structure", text)
+                        here = ((node, self.step), index)
+                        scope.report.add(here, "structure", "ele-1", what=_null(self.name))
                 elif not self._accepts(value):
                     self._one(value, ((node, self.step), index), scope)
 
@@ -111,13 +123,40 @@ class PrimitiveRule(Rule):
         if self._accepts(value):
             return
         if value is None or value == "":
-            scope.report.add(node, "structure", "ele-1: a value cannot be null or empty")
+            scope.report.add(node, "structure", "ele-1", what=_EMPTY_VALUE)
         elif type(value) is dict or type(value) is list:
-            scope.report.add(node, "structure", f"{shown(value)} is not {self._wanted}")
+            scope.report.add(node, "structure", "type", value=shown(value), wanted=self._wanted)
+        elif self._accepts is is_narrative and type(value) is str:
+            scope.report.add(node, self._code, "narrative", why=problem(value) or "")
         else:
-            why = problem(value) if self._accepts is is_narrative and type(value) is str else None
-            text = f"The narrative is refused: {why}" if why else f"{shown(value)} is not {self._wanted}"
-            scope.report.add(node, self._code, text)
+            self._refuse(value, node, scope.report)
+
+    def _refuse(self, value: Any, node: Node, report: Report) -> None:
+        report.add(node, self._code, "type", value=shown(value), wanted=self._wanted)
+
+
+class CodeRule(PrimitiveRule):
+    """A code of a required binding; ``codes`` are those of its value set, which a message names."""
+
+    __slots__ = ("_codes", "_set")
+
+    def __init__(
+        self,
+        name: str,
+        step: str,
+        choice: str | None,
+        many: bool,
+        test: Test,
+        codes: Sequence[str],
+        value_set: str,
+    ) -> None:
+        super().__init__(name, step, choice, many, test, "", "code-invalid")
+        self._codes = codes
+        self._set = value_set
+
+    def _refuse(self, value: Any, node: Node, report: Report) -> None:
+        wanted = allowed(str(value), self._codes, self._set)
+        report.add(node, self._code, "code", value=shown(value), wanted=wanted)
 
 
 class TwinRule(Rule):
@@ -141,20 +180,24 @@ class TwinRule(Rule):
             if type(values) is not list:
                 values = [None] * len(item)
             elif len(values) != len(item):
-                text = (
-                    f"{self._value} and {self.name} have {len(values)} and {len(item)} items; null pads them"
-                )
-                scope.report.add(here, "structure", text)
+                sizes = {"values": len(values), "twins": len(item)}
+                scope.report.add(here, "structure", "array-length", name=self._value, twin=self.name, **sizes)
                 return
             for index, (one, value) in enumerate(zip(item, values, strict=True)):
                 if one is not None:
                     self._one(one, value is not None, (here, index), scope)
                 elif value is None:
-                    text = f"ele-1: null in {self.name} without a value in {self._value}"
-                    scope.report.add((here, index), "structure", text)
+                    what = _nothing(self.name, self._value)
+                    scope.report.add((here, index), "structure", "ele-1", what=what)
 
     def _one(self, item: Any, has_value: bool, node: Node, scope: Scope) -> None:
         self._rules.check(item, node, scope, alone=not has_value)
+
+
+class Invariant(Protocol):
+    """A constraint of the specification; ``well_formed`` says whether the object's shape is right."""
+
+    def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None: ...
 
 
 class ComplexRule(Rule):
@@ -197,7 +240,7 @@ class ResourceRule(Rule):
     __slots__ = ("_many", "_validate")
 
     def __init__(
-        self, name: str, step: str, many: bool, validate: Callable[[Any, Node, Scope, bool], None]
+        self, name: str, step: str, many: bool, validate: Callable[[Any, Node, Scope, bool], object]
     ) -> None:
         super().__init__(name, step, None)
         self._many = many
@@ -227,7 +270,7 @@ class Rules:
         self.resource = resource
         self.elements: dict[str, Rule] = {}
         self.required: tuple[tuple[str, frozenset[str]], ...] = ()
-        self.invariants: tuple[tuple[Violations, Severity, str], ...] = ()
+        self.invariants: tuple[Invariant, ...] = ()
 
     def check(self, value: Any, node: Node, scope: Scope, alone: bool = True) -> bool:
         """Report what is wrong with the object; say whether nothing is.
@@ -237,13 +280,13 @@ class Rules:
         report = scope.report
         before = report.count
         if type(value) is not dict:
-            report.add(node, "structure", f"{self.name} has to be an object, not {shown(value)}")
+            report.add(node, "structure", "object", name=self.name, value=shown(value))
             return False
         if not value or (len(value) == 1 and alone and "id" in value and not self.resource):
-            report.add(node, "structure", "ele-1: an object cannot be empty or have nothing but an id")
+            report.add(node, "structure", "ele-1", what=_EMPTY_OBJECT)
             return False
         if scope.depth >= MAX_DEPTH:
-            report.add(node, "too-long", f"nested deeper than {MAX_DEPTH} levels")
+            report.add(node, "too-long", "depth", most=MAX_DEPTH)
             return False
         scope.depth += 1
         elements = self.elements
@@ -257,37 +300,60 @@ class Rules:
                 chosen = chosen or {}
                 other = chosen.setdefault(rule.choice, name.lstrip("_"))
                 if other != name.lstrip("_"):
-                    text = f"{rule.choice}[x] can be there once, not as {other} and {name.lstrip('_')}"
-                    report.add((node, "." + rule.choice), "structure", text)
+                    pair = {"one": other, "other": name.lstrip("_")}
+                    report.add((node, "." + rule.choice), "structure", "choice", name=rule.choice, **pair)
             test = rule.test
             if test is None or not test(item):
                 rule.check(item, value, node, scope)
         for element, names in self.required:
             if names.isdisjoint(value):
-                report.add((node, "." + element), "required", f"{self.name} needs {element}")
+                report.add((node, "." + element), "required", "required", name=self.name, element=element)
         scope.depth -= 1
         well_formed = report.count == before
-        for violations, severity, text in self.invariants:
-            try:
-                for place in violations(value):
-                    report.add((node, place), "invariant", text, severity)
-            except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-                # An invariant relies on the shape of the content: where that has been found wrong, what is
-                # wrong has been said, and the invariant cannot be asked.
-                if well_formed:
-                    raise
+        for invariant in self.invariants:
+            invariant.check(value, node, scope, well_formed)
         return report.count == before
 
     def _unknown(self, name: str, node: Node, report: Report) -> None:
         if report.full or len(name) > _LONGEST_NAME:
-            report.add(node, "structure", f"{shown(name)} is not an element of {self.name}")
+            report.add(node, "structure", "unknown-element", name=shown(name), parent=self.name, advice="")
             return
         alternatives = [n for n, rule in self.elements.items() if rule.choice == name and n[0] != "_"]
         close = get_close_matches(name, self.elements, 1)
-        if len(alternatives) > 5:
-            advice = f"; its type belongs into the name, such as {alternatives[0]}"
-        elif alternatives:
-            advice = f"; its type belongs into the name: {', '.join(alternatives)}"
-        else:
-            advice = f"; did you mean {close[0]!r}?" if close else ""
-        report.add((node, "." + name), "structure", f"{name!r} is not an element of {self.name}{advice}")
+        advice: Said = ""
+        if alternatives:
+            listed = ", ".join(alternatives)
+            advice = (
+                f"; its type belongs into the name: {listed}",
+                f" ; son type fait partie du nom : {listed}",
+            )
+            if len(alternatives) > _MANY:
+                first = alternatives[0]
+                advice = (
+                    f"; its type belongs into the name, such as {first}",
+                    f" ; son type fait partie du nom, par exemple {first}",
+                )
+        elif close:
+            advice = f"; did you mean {close[0]!r}?", f" ; vouliez-vous dire {close[0]!r} ?"
+        where = (node, "." + name)
+        report.add(where, "structure", "unknown-element", name=repr(name), parent=self.name, advice=advice)
+
+
+_MANY = 5
+_EMPTY_ARRAY = "an array cannot be empty", "un tableau ne peut pas être vide"
+_EMPTY_VALUE = "a value cannot be null or empty", "une valeur ne peut être null ni vide"
+_EMPTY_OBJECT = (
+    "an object cannot be empty or have nothing but an id",
+    "un objet ne peut pas être vide ni n'avoir qu'un id",
+)
+
+
+def _null(name: str) -> Said:
+    return (
+        f"null needs an object in _{name} at the same place",
+        f"null demande un objet au même rang de _{name}",
+    )
+
+
+def _nothing(twin: str, name: str) -> Said:
+    return f"null in {twin} without a value in {name}", f"null dans {twin} sans valeur dans {name}"

@@ -1,54 +1,151 @@
-"""Validation against the FHIR R4 specification itself (not against profiles)."""
+"""Validation against the FHIR R4 specification and profiles."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fhirserver.errors import Issue
 from fhirserver.model.definitions import Definitions
+from fhirserver.validation.bindings import Membership
 from fhirserver.validation.compilation import compile_rules
+from fhirserver.validation.fhirpath import Node as Value
+from fhirserver.validation.knowledge import Knowledge
+from fhirserver.validation.messages import Language
+from fhirserver.validation.policy import Policy, Stance
+from fhirserver.validation.profiles import Profiles, UnusableProfile
+from fhirserver.validation.profiles.elements import CANONICAL
+from fhirserver.validation.profiles.placing import Item
 from fhirserver.validation.report import Node, Report, shown
 from fhirserver.validation.rules import Scope
 
 
 class Validator:
-    """Checks resources against the R4 definitions. Compiled once; safe to share between threads.
+    """Checks resources against the R4 definitions and profiles. Compiled once; safe to share between threads.
 
-    Checked are names, cardinality, JSON types, formats, choices, required bindings, the targets of
-    references, contained resources, extensions, narratives and the invariants in ``invariants.py``; of
-    Bundles and Parameters the resources inside, too. Not checked: profiles, extensible bindings, currencies,
-    MIME types, units.
+    Checked are names, cardinality, JSON types, formats, choices, bindings, the targets of references,
+    contained resources, extensions, narratives and all invariants; of Bundles and Parameters the resources
+    inside, too; then the profiles that a resource claims (``meta.profile``) or ``policy`` requires.
+    docs/validation.md tells what is not checked. ``more`` are profiles beyond the specification's, as
+    ``definitions.operators_profiles`` reads them; ``is_member`` knows value sets that are not in the package.
     """
 
-    def __init__(self, definitions: Definitions) -> None:
-        self._rules = compile_rules(definitions, self._resource)
+    def __init__(
+        self,
+        definitions: Definitions,
+        more: Mapping[str, bytes] | None = None,
+        policy: Policy | None = None,
+        is_member: Membership | None = None,
+    ) -> None:
+        knowledge = Knowledge(definitions, is_member)
+        self.profiles = Profiles(knowledge, more)
+        self._definitions = definitions
+        self._policy = policy or Policy()
+        rules = compile_rules(knowledge, self.profiles, self._resource)
+        self._rules = {type: rules[type] for type in definitions.resource_types}
 
-    def validate(self, resource: Any, *, location: str | None = None) -> list[Issue]:
+    def validate(
+        self,
+        resource: Any,
+        *,
+        location: str | None = None,
+        language: Language = "en",
+        advice: bool = False,
+        profiles: Iterable[str] = (),
+    ) -> list[Issue]:
         """What is wrong with a resource, at most 100 issues and one that counts the rest; [] when nothing is.
 
         ``location`` is the FHIRPath of the resource where it is a part of something, by default its type:
-        ``Bundle.entry[2].resource``.
+        ``Bundle.entry[2].resource``. ``advice`` asks for best practices, extensible bindings and extensions
+        that are not known as well; profiles that it claims then count as errors whatever the policy.
+        ``profiles`` are checked in addition.
         """
-        report = Report()
+        report = Report(language, advice)
         if location is None:
             type = resource.get("resourceType") if isinstance(resource, dict) else None
             location = type if isinstance(type, str) and type in self._rules else "Resource"
-        self._resource(resource, location, Scope(report, {}, 0), False)
+        scope = self._resource(resource, location, Scope(report, {}, location, {}, {}, 0), False)
+        if scope is not None:
+            self._conform(profiles, "refuse", resource, location, scope)
         return report.result()
 
-    def _resource(self, resource: Any, node: Node, scope: Scope, contained: bool) -> None:
+    def _resource(self, resource: Any, node: Node, scope: Scope, contained: bool) -> Scope | None:
+        """Check a resource and what it claims; the scope of its elements, None where it is none."""
         type = resource.get("resourceType") if isinstance(resource, dict) else None
         if type is None:
-            scope.report.add(node, "structure", "a resource has to be an object with its resourceType")
-            return
+            scope.report.add(node, "structure", "no-resource")
+            return None
         rules = self._rules.get(type) if isinstance(type, str) else None
         if rules is None:
-            scope.report.add(node, "structure", f"{shown(type)} is not a resource type of FHIR R4")
+            scope.report.add(node, "structure", "unknown-type", type=shown(type))
+            return None
+        bundle = _by_full_url(resource) if type == "Bundle" else scope.bundle
+        inner = Scope(scope.report, resource, node, scope.contained, bundle, scope.depth)
+        if contained:
+            inner.root = scope.root
+        else:
+            inner.contained = _contained(resource)
+        rules.check(resource, node, inner)
+        stance = self._policy.stance(type)
+        if stance != "off" or scope.report.advice:
+            self._conform(_claimed(resource), stance, resource, node, inner)
+            required = self._policy.required.get(type) if not contained else None
+            if required:
+                self._conform(required, stance, resource, node, inner)
+        return inner
+
+    def _conform(
+        self, urls: Iterable[str], stance: Stance, resource: dict[str, Any], node: Node, scope: Scope
+    ) -> None:
+        """Check against profiles; with the stance ``warn`` what is wrong is a warning."""
+        for url in dict.fromkeys(urls):
+            report = Report(scope.report.language, scope.report.advice)
+            inner = Scope(report, resource, node, scope.contained, scope.bundle, scope.depth)
+            inner.root = scope.root
+            self._profile(url, resource, node, inner)
+            if stance == "warn" and not scope.report.advice:
+                report.issues = [
+                    replace(issue, severity="warning") if issue.severity == "error" else issue
+                    for issue in report.issues
+                ]
+            scope.report.take(report)
+
+    def _profile(self, url: str, resource: dict[str, Any], node: Node, scope: Scope) -> None:
+        type, report = str(resource.get("resourceType")), scope.report
+        name = url.partition("|")[0].removeprefix(CANONICAL)
+        if name in (type, "Resource") or (
+            name == "DomainResource" and self._definitions.is_domain_resource(type)
+        ):
             return
-        if not contained:
-            rules.check(resource, node, Scope(scope.report, _contained(resource), scope.depth))
+        try:
+            profile = self.profiles.find(url)
+        except UnusableProfile as why:
+            report.note("warning", node, "incomplete", "profile-unusable", profile=url[:200], why=str(why))
             return
-        outer, scope.inside = scope.inside, True
-        rules.check(resource, node, scope)
-        scope.inside = outer
+        about = profile.type if profile else name if name in self._definitions.structures else None
+        if about is None:
+            report.note("warning", node, "not-supported", "profile-unknown", profile=url[:200])
+        elif about not in (type, "Resource", "DomainResource"):
+            report.add(node, "invalid", "profile-type", profile=url[:200], type=about, found=type)
+        elif profile is not None:
+            profile.check_item(Item(Value(resource, type, type), node), scope)
+
+
+def _claimed(resource: dict[str, Any]) -> list[str]:
+    meta = resource.get("meta")
+    listed = meta.get("profile") if isinstance(meta, dict) else None
+    return [url for url in listed if isinstance(url, str)] if isinstance(listed, list) else []
+
+
+def _by_full_url(bundle: dict[str, Any]) -> dict[str, Any]:
+    """The resources of a Bundle, as far as it is well-formed."""
+    entries = bundle.get("entry")
+    return {
+        entry["fullUrl"]: entry["resource"]
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+        and isinstance(entry.get("fullUrl"), str)
+        and isinstance(entry.get("resource"), dict)
+    }
 
 
 def _contained(resource: dict[str, Any]) -> dict[str, str]:

@@ -113,10 +113,13 @@ def test_value_sets_are_expanded(
 
 def test_value_sets_with_unlisted_systems_say_so(definitions: Definitions) -> None:
     assert definitions.value_sets["http://hl7.org/fhir/ValueSet/mimetypes"].open == ("urn:ietf:bcp:13",)
-    assert len(definitions.value_sets) == 223
+    assert len(definitions.value_sets) == 340
     assert [v.url.rpartition("/")[2] for v in definitions.value_sets.values() if v.open] == [
+        "all-languages",
+        "consent-content-class",
         "currencies",
         "mimetypes",
+        "timezones",
         "ucum-units",
     ]
 

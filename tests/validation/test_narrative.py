@@ -47,4 +47,5 @@ def test_accepted(div: str) -> None:
 def test_refused(div: str, expected: str) -> None:
     found = problem(div)
     assert found is not None
-    assert expected in found
+    assert expected in found[0]
+    assert found[1]

@@ -41,7 +41,7 @@ RIGHT: list[Element] = [
     patient(id="1"),
     patient(
         id="1",
-        meta={"versionId": "1", "profile": ["http://x|1"], "lastUpdated": "2024-01-01T00:00:00Z"},
+        meta={"versionId": "1", "lastUpdated": "2024-01-01T00:00:00Z"},
         text={"status": "generated", "div": f"<div {XHTML}>a</div>"},
         extension=[EXTENSION],
         name=[{"id": "a", "given": ["A", None], "_given": [None, {"extension": [EXTENSION]}]}],
@@ -281,8 +281,8 @@ def test_a_hundred_issues_are_all_shown(validator: Validator) -> None:
 @pytest.mark.parametrize(("levels", "accepted"), [(90, True), (110, False), (900, False)])
 def test_depth(validator: Validator, levels: int, accepted: bool) -> None:
     item: Element = {"linkId": "0", "type": "display"}
-    for _ in range(levels):
-        item = {"linkId": "1", "type": "group", "item": [item]}
+    for level in range(levels):
+        item = {"linkId": f"in {level}", "type": "group", "item": [item]}
     issues = validator.validate({"resourceType": "Questionnaire", "status": "draft", "item": [item]})
     assert [issue.code for issue in issues] == ([] if accepted else ["too-long"])
 

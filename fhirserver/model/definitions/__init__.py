@@ -10,9 +10,11 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
+from fhirserver.model import json
 from fhirserver.model.definitions.package import (
     PACKAGE,
     PackageError,
@@ -21,6 +23,7 @@ from fhirserver.model.definitions.package import (
     resources,
     write_atomically,
 )
+from fhirserver.model.definitions.profiles import is_profile, is_usable, operators_profiles, trimmed
 from fhirserver.model.definitions.search_parameters import (
     Component,
     SearchParameter,
@@ -47,11 +50,17 @@ __all__ = [
     "Type",
     "ValueSet",
     "download",
+    "is_usable",
     "load",
+    "operators_profiles",
+    "trimmed",
 ]
 
-_FORMAT = 1
+_FORMAT = 2
 """Part of the cache's name: to be raised with every change to what is compiled or how."""
+
+_CHECKED = ("required", "extensible")
+"""The strengths of bindings that say something about a code."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +68,8 @@ _log = logging.getLogger(__name__)
 class _Compiled(msgspec.Struct, frozen=True):
     structures: dict[str, Structure]
     value_sets: dict[str, ValueSet]
+    code_systems: dict[str, tuple[str, ...]]
+    profiles: dict[str, bytes]
     search_parameters: tuple[SearchParameter, ...]
     compartments: dict[str, dict[str, tuple[str, ...]]]
 
@@ -67,12 +78,16 @@ class Definitions:
     """What FHIR R4 defines. Immutable, safe to share between threads.
 
     ``structures`` has the types by name and the elements defined in place by path; ``value_sets`` the sets of
-    required bindings by url, as far as they can be expanded; ``resource_types`` those that have instances.
+    bindings (not preferred ones and examples) by url, as far as they can be expanded; ``code_systems`` the
+    codes of HL7's complete code systems; ``profiles`` the profiles and extensions of the specification as
+    trimmed JSON by url; ``resource_types`` those that have instances.
     """
 
     def __init__(self, compiled: _Compiled) -> None:
         self.structures: Mapping[str, Structure] = MappingProxyType(compiled.structures)
         self.value_sets: Mapping[str, ValueSet] = MappingProxyType(compiled.value_sets)
+        self.code_systems: Mapping[str, tuple[str, ...]] = MappingProxyType(compiled.code_systems)
+        self.profiles: Mapping[str, bytes] = MappingProxyType(compiled.profiles)
         self.resource_types = frozenset(
             s.path for s in compiled.structures.values() if s.kind == "resource" and not s.abstract
         )
@@ -176,9 +191,15 @@ def _compile(package: Path) -> _Compiled:
     search_parameters: list[SearchParameter] = []
     value_sets = ValueSets()
     compartments = {}
+    profiles: dict[str, bytes] = {}
+    bound: set[str] = set()
     kinds = ("StructureDefinition", "SearchParameter", "CompartmentDefinition", "ValueSet", "CodeSystem")
     for resource in resources(package, *kinds):
         match resource["resourceType"]:
+            case "StructureDefinition" if is_profile(resource):
+                profile = trimmed(resource)
+                profiles[resource["url"]] = json.format(profile)
+                bound |= _bound(profile)
             case "StructureDefinition":
                 structures.update((s.path, s) for s in structures_of(resource))
             case "SearchParameter":
@@ -191,10 +212,19 @@ def _compile(package: Path) -> _Compiled:
                 value_sets.add(resource)
     if "Patient" not in structures:
         raise PackageError(f"{package} is not the FHIR R4 core package: it does not define Patient")
-    bound = {e.value_set for s in structures.values() for e in s.elements if e.strength == "required"}
+    for structure in structures.values():
+        for element in structure.elements:
+            bound |= {element.max_value_set, element.value_set if element.strength in _CHECKED else ""}
     return _Compiled(
         structures=structures,
-        value_sets=value_sets.expand(sorted(bound)),
+        value_sets=value_sets.expand(sorted(bound - {""})),
+        code_systems=value_sets.code_systems(),
+        profiles=profiles,
         search_parameters=tuple(search_parameters),
         compartments=compartments,
     )
+
+
+def _bound(profile: Mapping[str, Any]) -> set[str]:
+    bindings = (e.get("binding", {}) for e in profile.get("snapshot", {}).get("element", ()))
+    return {b.get("valueSet", "").partition("|")[0] for b in bindings if b.get("strength") in _CHECKED}

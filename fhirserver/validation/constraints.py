@@ -1,0 +1,127 @@
+"""The invariants of a structure as the rules ask them: written in Python, or compiled from FHIRPath."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from fhirserver.errors import Severity
+from fhirserver.model import reference
+from fhirserver.model.definitions import Constraint
+from fhirserver.validation.fhirpath import Env, Evaluate, FHIRPathError, Model, compile_expression, holds
+from fhirserver.validation.french import FRENCH
+from fhirserver.validation.knowledge import Knowledge
+from fhirserver.validation.messages import Said
+from fhirserver.validation.report import Node, Report
+from fhirserver.validation.rules import Scope
+
+Violations = Callable[[dict[str, Any]], Iterable[str]]
+"""Yields the places that break an invariant, as FHIRPath relative to the object ("" is the object)."""
+
+
+def said(key: str, human: str) -> Said:
+    """The text of a constraint in both languages; French where it has been translated."""
+    return human, FRENCH.get(key, human)
+
+
+class Native:
+    """An invariant in Python: the common ones, for a general FHIRPath engine takes a hundred times longer."""
+
+    __slots__ = ("_key", "_severity", "_text", "_url", "_violations")
+
+    def __init__(self, violations: Violations, constraint: Constraint, url: str) -> None:
+        self._violations = violations
+        self._severity: Severity = "error" if constraint.severity == "error" else "warning"
+        self._key = constraint.key
+        self._text = said(constraint.key, constraint.human)
+        self._url = url
+
+    def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
+        try:
+            for place in self._violations(value):
+                scope.report.breach(
+                    (node, place), self._key, self._text, severity=self._severity, url=self._url
+                )
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            # An invariant relies on the shape of the content: where that has been found wrong, what is
+            # wrong has been said, and the invariant cannot be asked.
+            if well_formed:
+                raise
+
+
+class Expressed:
+    """An invariant in FHIRPath, compiled when it is first asked; one that cannot be evaluated is a warning.
+
+    A best practice is only asked where advice is wanted.
+    """
+
+    def __init__(self, constraint: Constraint, url: str, structure: str, knowledge: Knowledge) -> None:
+        self._constraint = constraint
+        self._text = said(constraint.key, constraint.human)
+        self._url = url
+        self._structure = structure
+        self._knowledge = knowledge
+
+    @cached_property
+    def _evaluate(self) -> Evaluate:
+        return compile_expression(self._constraint.expression)
+
+    def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
+        if not well_formed or (self._constraint.advice and not scope.report.advice):
+            return
+        model = self._knowledge.model
+        item = model.resource(value) if value is scope.resource else model.element(value, self._structure)
+        if not self.holds_for(item, node, scope):
+            severity: Severity = "error" if self._constraint.severity == "error" else "warning"
+            scope.report.breach(node, self._constraint.key, self._text, severity=severity, url=self._url)
+
+    def holds_for(self, item: Any, node: Node, scope: Scope) -> bool:
+        """Whether it does; true with a warning where that cannot be said."""
+        try:
+            found = self._evaluate(environment(item, scope, self._knowledge), [item])
+            return holds(found) or (not found and self._constraint.severity != "error")
+        except (FHIRPathError, ArithmeticError, RecursionError) as error:
+            unchecked(self._constraint.key, error, node, scope.report)
+            return True
+
+
+def unchecked(rule: str, error: Exception, node: Node, report: Report) -> None:
+    why = str(error) if isinstance(error, FHIRPathError) else type(error).__name__
+    report.note("warning", node, "incomplete", "invariant-unchecked", rule=rule, why=why)
+
+
+def environment(item: Any, scope: Scope, knowledge: Knowledge) -> Env:
+    """What an expression about an element of the scope's resource can see."""
+    model: Model = knowledge.model
+    return Env(
+        model=model,
+        resource=model.resource(scope.resource),
+        root=model.resource(scope.root),
+        context=item,
+        resolve=lambda literal: resolved(literal, scope, knowledge),
+        is_member=knowledge.is_member,
+        conforms=knowledge.conforms,
+        this=[item],
+    )
+
+
+def resolved(literal: str, scope: Scope, knowledge: Knowledge) -> Mapping[str, Any] | None:
+    """What a reference points to: a contained resource, one in the same Bundle, or (nothing is fetched) an
+    empty resource of the type that the reference names."""
+    if literal == "#":
+        return scope.root
+    if literal.startswith("#"):
+        for one in scope.root.get("contained", ()):
+            if type(one) is dict and one.get("id") == literal[1:]:
+                return one
+        return None
+    inside: Mapping[str, Any] | None = scope.bundle.get(literal)
+    if inside is not None:
+        return inside
+    named = reference.parse(literal)
+    if not named.type or named.type not in knowledge.definitions.resource_types:
+        return None
+    for url, resource in scope.bundle.items():
+        if not named.base and url.endswith(f"/{named.type}/{named.id}"):
+            found: Mapping[str, Any] = resource
+            return found
+    return {"resourceType": named.type, "id": named.id}

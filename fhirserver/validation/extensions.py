@@ -1,0 +1,146 @@
+"""Extensions that are known: where they may stand, how often, and (by their profile) what they hold.
+
+https://hl7.org/fhir/R4/defining-extensions.html
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+from fhirserver.model.definitions import Definitions
+from fhirserver.validation.report import Node, Report, shown
+from fhirserver.validation.rules import ComplexRule, Rules, Scope
+
+_CANONICAL = "http://hl7.org/fhir/StructureDefinition/"
+_LOOSE = (f"{_CANONICAL}structuredefinition-", f"{_CANONICAL}elementdefinition-", f"{_CANONICAL}regex")
+"""Those of the specification's own definitions stand in these where their contexts do not say so."""
+
+
+class Extension(Protocol):
+    """The definition of an extension, as far as it says where it may be used; ``most`` None is ``*``."""
+
+    url: str
+    contexts: tuple[tuple[str, str], ...]
+    modifier: bool
+    most: int | None
+
+    def check(self, item: dict[str, Any], node: Node, scope: Scope) -> None:
+        """Report what its definition says against the extension's content."""
+
+
+class Known(Protocol):
+    """Where the definitions of extensions come from."""
+
+    def extension(self, url: str) -> Extension | None: ...
+
+
+class ExtensionRule(ComplexRule):
+    """``extension`` and ``modifierExtension``."""
+
+    __slots__ = ("_definitions", "_known", "_modifier")
+
+    def __init__(
+        self, name: str, step: str, many: bool, rules: Rules, known: Known, definitions: Definitions
+    ) -> None:
+        super().__init__(name, step, None, many, rules, ())
+        self._known = known
+        self._definitions = definitions
+        self._modifier = name == "modifierExtension"
+
+    def check(self, item: Any, parent: dict[str, Any], node: Node, scope: Scope) -> None:
+        before = scope.report.count
+        super().check(item, parent, node, scope)
+        if scope.report.count > before:
+            return
+        here = (node, self.step)
+        for index, extension in enumerate(item):
+            url = extension["url"]
+            definition = self._known.extension(url)
+            if definition is not None:
+                self._check(definition, extension, (here, index), scope)
+            elif "/" in url or ":" in url:  # else a part of a complex extension
+                self._unknown(url, (here, index), scope.report)
+        if len(item) > 1:
+            self._count(item, here, scope.report)
+
+    def _check(self, definition: Extension, extension: dict[str, Any], node: Node, scope: Scope) -> None:
+        url = definition.url
+        if definition.modifier != self._modifier:
+            key = "extension-modifier" if definition.modifier else "extension-no-modifier"
+            scope.report.add(node, "extension", key, url=url)
+        steps, above = _way(node, scope)
+        if not url.startswith(_LOOSE) and not _is_allowed(
+            definition.contexts, steps, above, scope, self._definitions
+        ):
+            wanted = ", ".join(expression for _, expression in definition.contexts)
+            place = ".".join((str(scope.resource.get("resourceType")), *steps))
+            scope.report.add(node, "extension", "extension-context", url=url, place=place, wanted=wanted)
+        definition.check(extension, node, scope)
+
+    def _unknown(self, url: str, node: Node, report: Report) -> None:
+        if self._modifier:
+            report.note("warning", node, "extension", "modifier-unknown", url=shown(url))
+        elif report.advice:
+            report.note("information", node, "extension", "extension-unknown", url=shown(url))
+
+    def _count(self, item: list[dict[str, Any]], node: Node, report: Report) -> None:
+        for url, count in Counter(extension["url"] for extension in item).items():
+            definition = self._known.extension(url) if count > 1 else None
+            if definition is not None and definition.most is not None and count > definition.most:
+                values = {"url": url, "count": count, "most": definition.most}
+                report.note("warning", node, "extension", "extension-repeats", **values)
+
+
+def _way(node: Node, scope: Scope) -> tuple[tuple[str, ...], str]:
+    """The steps from the resource to the element that has the extension, and the url of the extension above
+    it ("" where that is none)."""
+    steps: list[str] = []
+    while isinstance(node, tuple) and node is not scope.node:
+        node, step = node
+        if isinstance(step, str):
+            steps.append(step[1:])
+    steps = steps[1:]  # without .extension itself
+    steps.reverse()
+    above = "extension" if steps and steps[-1] in ("extension", "modifierExtension") else ""
+    return tuple(steps), above
+
+
+def _is_allowed(
+    contexts: tuple[tuple[str, str], ...],
+    steps: tuple[str, ...],
+    above: str,
+    scope: Scope,
+    definitions: Definitions,
+) -> bool:
+    places = _places(definitions, str(scope.resource.get("resourceType")), steps)
+    for kind, expression in contexts:
+        if kind == "element" and (expression in places or expression.replace("[x]", "") in places):
+            return True
+        if (kind == "extension" and above) or kind == "fhirpath":
+            return True  # Which one it is under, and what an expression says, is not looked at.
+    return not contexts
+
+
+@lru_cache(maxsize=4096)
+def _places(definitions: Definitions, type: str, steps: tuple[str, ...]) -> frozenset[str]:
+    """All names a context may give the element: ``Patient.contact.name.family``, ``HumanName.family``,
+    ``string``, ``Element``."""
+    paths, structure, kinds = [type], type, {type, "Resource", "Element"}
+    if definitions.is_domain_resource(type):
+        kinds.add("DomainResource")
+    for step in steps:
+        name, _, chosen = step.partition(".ofType(")
+        code = chosen.rstrip(")")
+        children: Mapping[str, Any] = definitions.elements(structure) if structure else {}
+        found = next(
+            (t for e, t in children.values() if e.name == name and (not code or t.code == code)), None
+        )
+        if found is None:
+            return frozenset((*paths, "Element"))
+        paths = [f"{path}.{name}" for path in paths]
+        if found.structure and found.structure not in paths:
+            paths.append(found.structure)
+        structure = found.structure
+        kinds = {found.code, "Element", *(("BackboneElement",) if "." in structure else ())}
+    return frozenset((*paths, *kinds))

@@ -1,0 +1,206 @@
+"""What the validator says, in English and French.
+
+A message is named by its key, which is also the id of the rule that is told to clients; ``page`` is where the
+specification says it (https://hl7.org/fhir/R4/...). What is shown of a value is cut by ``report.shown``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Language = Literal["en", "fr"]
+
+Said = str | tuple[str, str]
+"""A part of a message; where it differs by language, English and French."""
+
+SPECIFICATION = "https://hl7.org/fhir/R4/"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    english: str
+    french: str
+    page: str = "validation.html"
+
+    def said(self, language: Language, values: Mapping[str, Any]) -> str:
+        french = language == "fr"
+        chosen = {k: v[french] if isinstance(v, tuple) else v for k, v in values.items()}
+        return (self.french if french else self.english).format_map(chosen)
+
+
+def language_of(accept_language: str) -> Language:
+    """The language of the first range of an Accept-Language header that is English or French."""
+    ranked = []
+    for place, part in enumerate(accept_language.split(",")):
+        range, _, quality = part.partition(";")
+        primary = range.strip().lower().partition("-")[0]
+        _, _, weight = quality.partition("=")
+        try:
+            ranked.append((-float(weight.strip() or 1), place, primary))
+        except ValueError:
+            continue  # not a range: as if it were not there (RFC 9110, 12.5.4: a preference, never an error)
+    for _, _, primary in sorted(ranked):
+        if primary in ("en", "fr"):
+            return "fr" if primary == "fr" else "en"
+    return "en"
+
+
+_JSON, _TYPES, _RULES = "json.html", "datatypes.html", "conformance-rules.html"
+_ELEMENTS, _BINDINGS, _REFERENCES = "elementdefinition.html", "terminologies.html", "references.html"
+_PROFILES, _EXTENSIONS, _BUNDLES = "profiling.html", "extensibility.html", "bundle.html"
+
+# fmt: off
+MESSAGES: dict[str, Message] = {
+    # structure
+    "ele-1": Message("ele-1: {what}", "ele-1 : {what}", "element.html"),
+    "no-resource": Message(
+        "a resource has to be an object with its resourceType",
+        "une ressource doit être un objet avec son resourceType", _JSON),
+    "unknown-type": Message(
+        "{type} is not a resource type of FHIR R4",
+        "{type} n'est pas un type de ressource de FHIR R4", "resourcelist.html"),
+    "unknown-element": Message(
+        "{name} is not an element of {parent}{advice}",
+        "{name} n'est pas un élément de {parent}{advice}", _JSON),
+    "object": Message(
+        "{name} has to be an object, not {value}", "{name} doit être un objet, pas {value}", _JSON),
+    "array": Message(
+        "{name} repeats: it has to be an array", "{name} se répète : ce doit être un tableau", _JSON),
+    "no-array": Message(
+        "{name} does not repeat: it cannot be an array",
+        "{name} ne se répète pas : ce ne peut être un tableau", _JSON),
+    "array-length": Message(
+        "{name} and {twin} have {values} and {twins} items; null pads them",
+        "{name} et {twin} ont {values} et {twins} éléments ; null comble les places vides", _JSON),
+    "depth": Message("nested deeper than {most} levels", "plus de {most} niveaux d'imbrication", _JSON),
+    "choice": Message(
+        "{name}[x] can be there once, not as {one} and {other}",
+        "{name}[x] ne peut être là qu'une fois, pas comme {one} et {other}", "formats.html#choice"),
+    "required": Message(
+        "{name} needs {element}", "{name} : l'élément {element} est obligatoire", _RULES + "#cardinality"),
+    # values
+    "type": Message("{value} is not {wanted}", "{value} n'est pas {wanted}", _TYPES),
+    "narrative": Message(
+        "The narrative is refused: {why}", "Le texte narratif est refusé : {why}", "narrative.html"),
+    "not-null": Message("null is not {wanted}", "null n'est pas {wanted}", _JSON),
+    "attachment-size": Message(
+        "size says {stated}, data has {found} bytes",
+        "size annonce {stated}, data contient {found} octets", _TYPES + "#Attachment"),
+    "attachment-hash": Message(
+        "hash is not the SHA-1 of data", "hash n'est pas le SHA-1 de data", _TYPES + "#Attachment"),
+    # codes
+    "code": Message("{value} is not {wanted}", "{value} n'est pas {wanted}", _BINDINGS + "#required"),
+    "coding": Message("{value} is not {wanted}", "{value} n'est pas {wanted}", _BINDINGS + "#required"),
+    "no-coding": Message(
+        "a coding is needed: {wanted}", "un coding est nécessaire : {wanted}", _BINDINGS + "#required"),
+    "codings": Message(
+        "{value}: no coding is {wanted}", "{value} : aucun coding n'est {wanted}", _BINDINGS + "#required"),
+    "extensible": Message(
+        "{value}: {wanted} is to be used unless none of it fits",
+        "{value} : {wanted} est à utiliser, sauf si aucun code ne convient", _BINDINGS + "#extensible"),
+    "unknown-code": Message(
+        "{code} is not a code of {system}{advice}", "{code} n'est pas un code de {system}{advice}",
+        "codesystem.html"),
+    "value-set-unknown": Message(
+        "{value} could not be checked: the value set {value_set} is not known here",
+        "{value} n'a pas pu être vérifié : le jeu de valeurs {value_set} n'est pas connu ici", _BINDINGS),
+    # references
+    "reference-type": Message(
+        "type says {stated}, the reference points to {found}",
+        "type dit {stated}, la référence désigne {found}", _REFERENCES + "#type"),
+    "reference-target": Message(
+        "{found} cannot be referred to here, only {wanted}",
+        "{found} ne peut pas être référencé ici, seulement {wanted}", _REFERENCES),
+    "reference-unknown": Message(
+        "{type} is not a resource type", "{type} n'est pas un type de ressource", _REFERENCES + "#literal"),
+    "ref-1": Message(
+        "ref-1: no contained resource has the id {id}",
+        "ref-1 : aucune ressource contenue n'a l'identifiant {id}", _REFERENCES + "#contained"),
+    "contained-id": Message(
+        "a contained resource needs an id", "une ressource contenue doit avoir un id",
+        _REFERENCES + "#contained"),
+    "contained-duplicate": Message(
+        "the id {id} occurs twice in contained", "l'id {id} apparaît deux fois dans contained",
+        _REFERENCES + "#contained"),
+    "sqty-1": Message(
+        "sqty-1: the comparator {value} is not used on a SimpleQuantity",
+        "sqty-1 : le comparateur {value} ne s'utilise pas sur une SimpleQuantity",
+        _TYPES + "#SimpleQuantity"),
+    # Bundles
+    "full-url": Message(
+        "fullUrl ends with {stated}, the resource is {found}",
+        "fullUrl se termine par {stated}, la ressource est {found}", _BUNDLES + "#bundle-unique"),
+    # extensions
+    "extension-context": Message(
+        "the extension {url} is not for {place}, only for {wanted}",
+        "l'extension {url} n'est pas pour {place}, seulement pour {wanted}",
+        "defining-extensions.html#context"),
+    "extension-modifier": Message(
+        "the extension {url} changes the meaning: it belongs into modifierExtension",
+        "l'extension {url} change le sens : sa place est dans modifierExtension",
+        _EXTENSIONS + "#modifierExtension"),
+    "extension-no-modifier": Message(
+        "the extension {url} does not change the meaning: it belongs into extension",
+        "l'extension {url} ne change pas le sens : sa place est dans extension",
+        _EXTENSIONS + "#modifierExtension"),
+    "extension-repeats": Message(
+        "the extension {url} is there {count} times, at most {most} expected",
+        "l'extension {url} est là {count} fois, au plus {most} attendue", "defining-extensions.html"),
+    "modifier-unknown": Message(
+        "the modifier extension {url} is not known here: what it changes cannot be taken into account",
+        "l'extension modificatrice {url} n'est pas connue ici : il ne peut en être tenu compte",
+        _EXTENSIONS + "#modifierExtension"),
+    "extension-unknown": Message(
+        "the extension {url} is not known here and was not checked",
+        "l'extension {url} n'est pas connue ici et n'a pas été vérifiée", _EXTENSIONS),
+    # profiles
+    "profile-unknown": Message(
+        "The profile {profile} is not known here: it was not checked",
+        "Le profil {profile} n'est pas connu ici : il n'a pas été vérifié", _PROFILES),
+    "profile-unusable": Message(
+        "The profile {profile} cannot be checked: {why}",
+        "Le profil {profile} ne peut pas être vérifié : {why}", _PROFILES),
+    "profile-type": Message(
+        "the profile {profile} is about {type}, this is {found}",
+        "le profil {profile} porte sur {type}, ceci est {found}", _PROFILES),
+    "profile-min": Message(
+        "{profile}: {name} is there {count} times, at least {least} needed",
+        "{profile} : {name} est là {count} fois, au moins {least} nécessaire", _RULES + "#cardinality"),
+    "profile-max": Message(
+        "{profile}: {name} is there {count} times, at most {most} allowed",
+        "{profile} : {name} est là {count} fois, au plus {most} permis", _RULES + "#cardinality"),
+    "profile-fixed": Message(
+        "{profile}: {value} is not {wanted}, which is fixed",
+        "{profile} : {value} n'est pas {wanted}, qui est fixé", _ELEMENTS),
+    "profile-pattern": Message(
+        "{profile}: {value} does not have what is required: {wanted}",
+        "{profile} : {value} n'a pas ce qui est exigé : {wanted}", _ELEMENTS),
+    "profile-choice": Message(
+        "{profile}: {name} cannot be a {type}, only {wanted}",
+        "{profile} : {name} ne peut être un {type}, seulement {wanted}", _ELEMENTS),
+    "profile-target": Message(
+        "{profile}: {found} cannot be referred to here, only {wanted}",
+        "{profile} : {found} ne peut pas être référencé ici, seulement {wanted}", _REFERENCES),
+    "profile-length": Message(
+        "{profile}: longer than {most} characters", "{profile} : plus de {most} caractères", _ELEMENTS),
+    "profile-range": Message(
+        "{profile}: {value} is out of range: {wanted}",
+        "{profile} : {value} est hors limites : {wanted}", _ELEMENTS),
+    "slice-closed": Message(
+        "{profile}: this is none of the slices {wanted}, and no other is allowed",
+        "{profile} : ceci n'est aucune des tranches {wanted}, et aucune autre n'est permise",
+        _PROFILES + "#slicing"),
+    "slice-order": Message(
+        "{profile}: the slice {slice} comes after {before}, the order is fixed",
+        "{profile} : la tranche {slice} vient après {before}, l'ordre est fixé", _PROFILES + "#slicing"),
+    "slice-unchecked": Message(
+        "{profile}: the slices of {name} could not be told apart: {why}",
+        "{profile} : les tranches de {name} n'ont pas pu être distinguées : {why}", _PROFILES + "#slicing"),
+    # the rest
+    "invariant-unchecked": Message(
+        "{rule} could not be checked: {why}", "{rule} n'a pas pu être vérifié : {why}",
+        _RULES + "#constraints"),
+    "more": Message("{rest} more issues are not shown", "{rest} autres problèmes ne sont pas montrés"),
+    "one-more": Message("1 more issue is not shown", "1 autre problème n'est pas montré"),
+}
+# fmt: on

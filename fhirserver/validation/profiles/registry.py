@@ -1,0 +1,210 @@
+"""The profiles that are known, by canonical url; each is compiled when it is first asked for."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from fhirserver.errors import Issue
+from fhirserver.model import json
+from fhirserver.model.definitions import Definitions, is_usable, trimmed
+from fhirserver.validation import constraints
+from fhirserver.validation.fhirpath import Model, Node
+from fhirserver.validation.knowledge import Knowledge
+from fhirserver.validation.profiles.building import Building, UnusableProfile
+from fhirserver.validation.profiles.checking import Checking
+from fhirserver.validation.profiles.elements import CANONICAL, Constrained
+from fhirserver.validation.profiles.placing import Item
+from fhirserver.validation.report import Node as Place
+from fhirserver.validation.report import Report
+from fhirserver.validation.rules import MAX_DEPTH, Scope
+
+
+class Profile:
+    """A profile or an extension's definition, compiled; ``contexts`` are (type, expression)."""
+
+    __slots__ = ("_checking", "contexts", "modifier", "most", "tree", "type", "url", "version")
+
+    def __init__(self, definition: Mapping[str, Any], tree: Constrained, checking: Checking) -> None:
+        self.url = str(definition["url"])
+        self.version = str(definition.get("version", ""))
+        self.type = str(definition["type"])
+        self.tree = tree
+        self.contexts = tuple(
+            (str(c.get("type")), str(c.get("expression"))) for c in definition.get("context", ())
+        )
+        view = definition.get("snapshot") or definition.get("differential") or {}
+        root = (view.get("element") or [{}])[0]
+        self.modifier = bool(root.get("isModifier", False))
+        most = root.get("max", "*")
+        self.most = None if most == "*" else int(most)
+        self._checking = checking
+
+    def check(self, item: dict[str, Any], node: Place, scope: Scope) -> None:
+        """Report what it says against an element."""
+        self.check_item(Item(Node(item, self.type, self.type), node), scope)
+
+    def check_item(self, item: Item, scope: Scope) -> None:
+        self._checking.element(self.url.rpartition("/")[2], self.tree, item, scope)
+
+
+class Profiles:
+    """All profiles: those of the specification, of the operator's packages and files, of the store.
+
+    A later one of the same url replaces an earlier one. Threads may share it.
+    """
+
+    def __init__(self, knowledge: Knowledge, more: Mapping[str, bytes] | None = None) -> None:
+        self.definitions: Definitions = knowledge.definitions
+        self.model: Model = knowledge.model
+        self.is_member = knowledge.is_member
+        self._knowledge = knowledge
+        self._sources = {**knowledge.definitions.profiles, **(more or {})}
+        self._shipped = dict(self._sources)
+        self._compiled: dict[str, Profile | UnusableProfile] = {}
+        self._building: set[str] = set()
+        self._lock = threading.RLock()
+        self._checking = Checking(knowledge, self)
+        knowledge.conforms = self._conforms
+
+    def find(self, canonical: str) -> Profile | None:
+        """The profile with this canonical url (``url|version`` names a version), None where it is unknown.
+
+        Raises:
+            UnusableProfile: it is known, but cannot be understood.
+        """
+        url, _, version = canonical.partition("|")
+        if url not in self._sources:
+            return None
+        found = self._compiled.get(url)
+        if found is None:
+            found = self._compile(url)
+        if isinstance(found, UnusableProfile):
+            raise found
+        return None if version and found.version and version != found.version else found
+
+    def extension(self, url: str) -> Profile | None:
+        """The definition of an extension; None where it is unknown, or no extension, or unusable."""
+        if url not in self._sources:
+            return None
+        try:
+            found = self.find(url)
+        except UnusableProfile:
+            return None
+        return found if found and found.type == "Extension" else None
+
+    def put(self, resource: Mapping[str, Any]) -> None:
+        """Take in a StructureDefinition, in the place of one with the same url; what is no profile is not."""
+        if is_usable(resource):
+            self._replace(str(resource["url"]), json.format(trimmed(resource)))
+
+    def remove(self, url: str) -> None:
+        """Let go of a StructureDefinition that was put; one that was shipped with the server comes back."""
+        self._replace(url, self._shipped.get(url))
+
+    def _replace(self, url: str, source: bytes | None) -> None:
+        with self._lock:
+            if source is None:
+                self._sources.pop(url, None)
+            else:
+                self._sources[url] = source
+            self._compiled.clear()  # Others may be derived from it.
+
+    def _compile(self, url: str) -> Profile | UnusableProfile:
+        with self._lock:
+            definition: dict[str, Any] = {}
+            found: Profile | UnusableProfile
+            try:
+                if url in self._building:
+                    raise UnusableProfile(f"{url} is derived from itself")
+                self._building.add(url)
+                definition = json.stored(self._sources[url])
+                tree = Building(self.definitions, self.tree).build(definition)
+                found = Profile(definition, tree, self._checking)
+            except (UnusableProfile, msgspec.DecodeError, ValueError, AttributeError, TypeError) as error:
+                found = UnusableProfile(str(error))
+            finally:
+                self._building.discard(url)
+            self._compiled[url] = found
+            return found
+
+    def tree(self, url: str) -> Constrained | None:
+        """What a profile says; None where it is unknown or unusable."""
+        try:
+            found = self.find(url)
+        except UnusableProfile:
+            return None
+        return found.tree if found else None
+
+    def type_of(self, canonical: str) -> str | None:
+        """The type that a profile or a definition is about; None where it is unknown."""
+        name = canonical.partition("|")[0].removeprefix(CANONICAL)
+        if name in self.definitions.structures:
+            return name
+        try:
+            found = self.find(canonical)
+        except UnusableProfile:
+            return None
+        return found.type if found else None
+
+    def resolved(self, literal: str, scope: Scope) -> Mapping[str, Any] | None:
+        return constraints.resolved(literal, scope, self._knowledge)
+
+    def check_any(self, urls: list[str], item: Item, scope: Scope) -> None:
+        """Check an element that has to conform to one of the profiles; where it conforms to none of several,
+        the first one's issues are told."""
+        first: Profile | None = None
+        for url in urls:
+            if url.removeprefix(CANONICAL) in self.definitions.structures:
+                return  # the definition of a type: checked already
+            try:
+                profile = self.find(url)
+            except UnusableProfile as why:
+                profile = None
+                values = {"profile": url, "why": str(why)}
+                scope.report.note("warning", item.place, "incomplete", "profile-unusable", **values)
+            if profile is None:
+                if item.node.type != "Extension":
+                    scope.report.note("warning", item.place, "incomplete", "profile-unknown", profile=url)
+                return
+            if len(urls) > 1 and not _has_errors(self._quietly(profile, item, scope)):
+                return
+            first = first or profile
+        if first is not None and item.node.type != "Extension":
+            first.check_item(item, scope)  # an extension is checked where it stands, by its url
+
+    def conforms(self, node: Node, url: str, scope: Scope) -> bool | None:
+        """Whether an element or resource conforms to a profile; None where the profile is not known."""
+        name = url.partition("|")[0].removeprefix(CANONICAL)
+        if name in self.definitions.structures:
+            return self.model.is_type(node, name)
+        try:
+            profile = self.find(url)
+        except UnusableProfile:
+            return None
+        if profile is None:
+            return None
+        if not self.model.is_type(node, profile.type):
+            return False
+        return not _has_errors(self._quietly(profile, Item(node, scope.node), scope))
+
+    def _conforms(self, node: Node, url: str) -> bool | None:
+        """For conformsTo() of an expression."""
+        value = node.value if type(node.value) is dict else {}
+        return self.conforms(node, url, Scope(Report(), value, node.type, {}, {}, 0))
+
+    def _quietly(self, profile: Profile, item: Item, scope: Scope) -> list[Issue]:
+        """The issues of an element, told to nobody. Resources that refer to each other end at the depth."""
+        value = item.node.value
+        inner = Scope(Report(), scope.resource, scope.node, scope.contained, scope.bundle, scope.depth + 10)
+        inner.root = scope.root
+        if type(value) is dict and "resourceType" in value:
+            inner.resource = value
+        if inner.depth < MAX_DEPTH:
+            profile.check_item(item, inner)
+        return inner.report.issues
+
+
+def _has_errors(issues: list[Issue]) -> bool:
+    return any(issue.severity in ("error", "fatal") for issue in issues)
