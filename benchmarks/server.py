@@ -41,7 +41,7 @@ class RunningServer:
         deadline = time.monotonic() + PROCESSED_SECONDS
         while time.monotonic() < deadline:
             with urllib.request.urlopen(
-                f"http://{HOST}:{self.http_port}/inbox?limit=1", timeout=30
+                f"http://{HOST}:{self.http_port}/admin/inbox?limit=1", timeout=30
             ) as answer:
                 counts = json.load(answer)["counts"]
             if not counts["received"]:

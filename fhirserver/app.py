@@ -115,7 +115,7 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
             await stack.enter_async_context(_jobs(server))
         inbox = Inbox(database, blobs)
         receiver = Receiver(server, inbox, settings)
-        await receiver.start()
+        await receiver.start(deliver=listen)
         stack.push_async_callback(receiver.stop)
         parts = Parts(settings, database, server, inbox, receiver)
         if listen and settings.mllp_port >= 0:

@@ -73,7 +73,7 @@ class Client:
     def post(self, path: str, body: bytes, content_type: str) -> Answer:
         """Raises DemoFailed unless the server took it, be it into the inbox as failed."""
         answer = self.request("POST", path, body, content_type=content_type, accept="application/json")
-        if answer.status not in (200, 201, 202) and "/inbox/" not in answer.headers.get("location", ""):
+        if answer.status not in (200, 201, 202) and "/admin/inbox/" not in answer.headers.get("location", ""):
             raise DemoFailed(f"POST {path}: status {answer.status}, {_reason(answer)}")
         return answer
 

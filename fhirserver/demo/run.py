@@ -65,7 +65,7 @@ def deliver(sample: Sample, client: Client, folder: Path) -> Delivery:
     if sample.door == "mllp":
         acknowledgement = client.send(content)
         code, control_id = _msa(acknowledgement)
-        item = _wait(client, f"/inbox?control-id={quote(control_id)}")
+        item = _wait(client, f"/admin/inbox?control-id={quote(control_id)}")
         return _delivered(sample, f"MLLP :{client.mllp_port}", f"ACK {code}", item)
     path, content_type = _FEEDS[sample.door]
     accepted = client.post(path, content, content_type)

@@ -5,9 +5,10 @@ import io
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from fhirserver.feeds.definition import Sender
 from mappings import hl7v2
 from mappings.core.result import Issue, Unreadable
 from mappings.hl7v2.charset import decode, wide_codec
@@ -29,8 +30,8 @@ _CX = re.compile(rb"[\"'>]\s*([^\"'<>^]+)\^\^\^(?:[^\"'<>^&]*)(?:&amp;|&)([0-9.]
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """``source`` is the sender's name, ``event`` what happened (``ADT^A01``), ``patients`` the keys whose
-    inputs stay in order. ``refusal`` is the HL7v2 code (AE, AR) of what cannot be taken, ``issues``
-    say why."""
+    inputs stay in order. ``refusal`` is the HL7v2 code (AE, AR) of what cannot be taken, ``held`` says that a
+    person decides before it is processed, ``issues`` say why. ``sender`` is there once it is admitted."""
 
     kind: str
     source: str
@@ -42,6 +43,8 @@ class Envelope:
     header: hl7v2.Header | None = None
     issues: tuple[Issue, ...] = field(default=())
     refusal: str = ""
+    held: bool = False
+    sender: Sender | None = None
 
     @property
     def identity(self) -> str:
@@ -52,6 +55,13 @@ class Envelope:
         if not self.control_id or self.refusal:
             return ""
         return "\x1f".join(("hl7v2", self.application, self.facility, self.control_id))
+
+    def of(self, sender: Sender) -> "Envelope":
+        """The envelope of an input whose source is known; its answers are in the source's character set."""
+        header = self.header
+        if header is not None and sender.definition.charset and not header.charset:
+            header = replace(header, codec=sender.definition.charset)
+        return replace(self, source=sender.name, sender=sender, header=header)
 
     @property
     def is_acknowledgement(self) -> bool:
@@ -139,11 +149,10 @@ def _segments(raw: bytes, header: hl7v2.Header) -> list[str]:
 
 
 def _patient_keys(segment: str, header: hl7v2.Header) -> list[str]:
-    """``id|authority`` of each identifier in PID-3 or MRG-1."""
+    """``id|authority`` of each identifier in PID-3 or MRG-1; where PID-3 is empty, in PID-2."""
     marks = header.delimiters
-    fields = segment.split(marks.field)
-    number = 3 if segment.startswith("PID") else 1
-    value = fields[number] if len(fields) > number else ""
+    fields = [*segment.split(marks.field), "", "", ""]
+    value = (fields[3] or fields[2]) if segment.startswith("PID") else fields[1]
     keys = []
     for repetition in value.split(marks.repetition) if marks.repetition else [value]:
         components = repetition.split(marks.component)

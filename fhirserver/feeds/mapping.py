@@ -5,8 +5,10 @@ from typing import Final
 
 from fhirserver.settings import Settings
 from mappings import cda, hl7v2, xds
+from mappings.core import translation
 from mappings.core.result import Issue, Mapped, Unreadable
 from mappings.core.source import Source
+from mappings.hl7v2.premapping import premap
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 IN_THREAD: Final = 256 * 1024
@@ -14,7 +16,7 @@ IN_THREAD: Final = 256 * 1024
 
 
 def source_of(name: str, settings: Settings) -> Source:
-    """The settings of a sender; all senders share them so far."""
+    """The settings of a sender of which nothing is defined."""
     return Source(
         name=name,
         timezone=settings.timezone,
@@ -40,9 +42,15 @@ def map_now(kind: str, raw: bytes, source: Source) -> Mapped:
     if len(raw) > MAX_BYTES:
         text = f"The input has {len(raw)} bytes; at most {MAX_BYTES} are mapped"
         raise Unreadable(text, Issue("error", "too-long", text))
+    mapped = _mapped(kind, raw, source)
+    translation.translate(mapped, source)
+    return mapped
+
+
+def _mapped(kind: str, raw: bytes, source: Source) -> Mapped:
     match kind:
         case "hl7v2":
-            message = hl7v2.read(raw, source)
+            message = premap(hl7v2.read(raw, source), source)
             mapped = hl7v2.to_bundle(message, source)
             mapped.issues[:0] = [issue for issue in message.issues if issue not in mapped.issues]
             return mapped

@@ -6,16 +6,27 @@ from dataclasses import replace
 
 import structlog
 
-from fhirserver.errors import FHIRError, MultipleMatches, PreconditionFailed, Unavailable, VersionConflict
+from fhirserver.errors import (
+    FHIRError,
+    MultipleMatches,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+    VersionConflict,
+)
 from fhirserver.feeds import acknowledgement, resources
+from fhirserver.feeds.catalog import Catalog
+from fhirserver.feeds.definition import SourceDefinition
 from fhirserver.feeds.documents import ParentUnknown
 from fhirserver.feeds.lookup import find, find_ids, identifier_key, identifiers, token_key
-from fhirserver.feeds.mapping import map_input, source_of
+from fhirserver.feeds.mapping import map_input
 from fhirserver.feeds.resolve import Resolved, resolve
 from fhirserver.server import Server, where
 from fhirserver.settings import Settings
-from fhirserver.storage.inbox import Item, Outcome
-from mappings.core.result import Held, Issue, Mapped, MappingError
+from fhirserver.storage.items import Item, Outcome
+from fhirserver.storage.sources import SourceVersions
+from mappings.core.result import Held, Issue, Mapped, MappingError, Unmapped, Unreadable
+from mappings.hl7v2.structure import check_structure
 
 ROUNDS = 8
 """So often is an input resolved again because others changed what it is about."""
@@ -23,12 +34,22 @@ ROUNDS = 8
 log = structlog.get_logger()
 
 
+class CodesUnmapped(Held):
+    """The source wants its messages held until each of their codes has a mapping."""
+
+    def __init__(self, unmapped: list[Unmapped]) -> None:
+        first = unmapped[0]
+        text = f"{len(unmapped)} codes have no mapping: map them, then it is processed"
+        super().__init__(text, Issue("error", "code-invalid", text, first.location))
+        self.unmapped = unmapped
+
+
 class Processing:
     """Processes inputs of every kind. What an input's own content causes is its outcome, no error."""
 
     def __init__(self, server: Server, settings: Settings) -> None:
         self._server = server
-        self._settings = settings
+        self.catalog = Catalog(server, SourceVersions(server.repository.database), settings)
 
     async def process(self, item: Item, raw: bytes, *, repeated: bool) -> Outcome:
         """Give what became of an input; ``repeated`` says that it may have been processed before.
@@ -45,6 +66,9 @@ class Processing:
         except ParentUnknown as error:
             held = _outcome("held", [*issues, *error.issues])
             outcome = replace(held, awaits=error.awaits)
+        except CodesUnmapped as error:
+            held = _outcome("held", [*issues, *error.issues])
+            outcome = replace(held, unmapped=_unmapped(error.unmapped))
         except Held as error:
             outcome = _outcome("held", [*issues, *error.issues])
         except MappingError as error:
@@ -76,6 +100,17 @@ class Processing:
         ]
         return [key.token for key in keys]
 
+    async def numbers(self, patient: str) -> tuple[str, ...]:
+        """The values of a patient's identifiers.
+
+        Raises:
+            NotFound: there is no such patient.
+        """
+        found = (await find_ids([("Patient", patient)], self._server)).get(("Patient", patient))
+        if found is None or not found.resource:
+            raise NotFound(f"There is no Patient/{patient[:64]}")
+        return tuple(str(i["value"]) for i in identifiers(found.resource) if i.get("value"))
+
     async def has_document(self, awaited: Sequence[str]) -> bool:
         """Whether a document with one of the identifiers is stored. Raises Unavailable."""
         keys = (token_key("DocumentReference", token) for token in awaited)
@@ -85,12 +120,29 @@ class Processing:
         if item.kind == "fhir":
             done = await resources.perform(raw, item, self._server)
             return _outcome(done.status, [*issues, *done.issues], done.references)
-        mapped = await map_input(item.kind, raw, source_of(item.source, self._settings))
+        definition = self.catalog.sender(item).definition
+        if item.kind == "hl7v2" and definition.structure != "off":
+            issues += await self._structure(raw, definition)
+        mapped = await map_input(item.kind, raw, await self.catalog.source(item))
         issues += [issue for issue in mapped.issues if issue not in issues]
+        if mapped.unmapped and definition.unmapped == "hold":
+            raise CodesUnmapped(mapped.unmapped)
         resolved, written = await self._store(mapped, item.id, repeated)
         issues += resolved.issues
         status = "warnings" if any(i.severity != "information" for i in issues) else "processed"
-        return _outcome(status, issues, [*written, *resolved.unchanged], mapped.unread)
+        outcome = _outcome(status, issues, [*written, *resolved.unchanged], mapped.unread)
+        return replace(outcome, unmapped=_unmapped(mapped.unmapped))
+
+    async def _structure(self, raw: bytes, definition: SourceDefinition) -> list[Issue]:
+        """What the version's definition of the message says against it.
+
+        Raises:
+            Unreadable: the source wants such messages refused.
+        """
+        found = await asyncio.to_thread(check_structure, raw)
+        if found and definition.structure == "refuse":
+            raise Unreadable("The message is not as its version defines it", *found)
+        return [replace(issue, severity="warning") for issue in found]
 
     async def _store(self, mapped: Mapped, seed: str, repeated: bool) -> tuple[Resolved, list[str]]:
         """Resolve and perform, again while others change what was read."""
@@ -115,6 +167,13 @@ def _outcome(
 ) -> Outcome:
     remarks = [remark(issue) for issue in dict.fromkeys(issues)]
     return Outcome(status, remarks, tuple(unread), tuple(dict.fromkeys(resources)))
+
+
+def _unmapped(codes: Iterable[Unmapped]) -> tuple[dict[str, str], ...]:
+    return tuple(
+        {"system": one.system, "code": one.code, "display": one.display, "location": one.location}
+        for one in codes
+    )
 
 
 def remark(issue: Issue) -> dict[str, str]:

@@ -13,7 +13,7 @@ from fhirserver.model import json
 from fhirserver.model.json import Resource
 from fhirserver.request import Request
 from fhirserver.server import Server
-from fhirserver.storage.inbox import Item
+from fhirserver.storage.items import Item
 from mappings.core.result import Issue
 
 NDJSON = "application/fhir+ndjson"

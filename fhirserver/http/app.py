@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from fhirserver.errors import MethodNotAllowed, NotFound
 from fhirserver.http import websocket
+from fhirserver.http.admin import admin_routes
 from fhirserver.http.answers import send_result
 from fhirserver.http.bodies import headers_of
 from fhirserver.http.feeds import feed_routes
@@ -67,7 +68,8 @@ def _routes(parts: "Parts") -> list[Route | Mount | WebSocketRoute]:
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
         Route("/metrics", health.metrics),
-        *feed_routes(parts.receiver, parts.inbox, parts.settings),
+        *feed_routes(parts.receiver, parts.settings),
+        *admin_routes(parts.receiver, parts.settings),
         Route("/", _home),
     ]
 

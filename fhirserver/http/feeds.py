@@ -1,6 +1,6 @@
-"""Feeds over HTTP: HL7v2 messages, CDA documents and XDM submissions in, and the inbox to look at."""
+"""Feeds over HTTP: HL7v2 messages, CDA documents and XDM submissions."""
 
-from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -8,24 +8,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fhirserver.errors import (
-    BadRequest,
-    FHIRError,
-    Issue,
-    UnknownParameter,
-    UnsupportedMediaType,
-    VersionConflict,
-)
+from fhirserver.errors import BadRequest, FHIRError, Issue, UnsupportedMediaType
 from fhirserver.http.bodies import headers_of, read
 from fhirserver.model import json, outcome
 from fhirserver.settings import Settings
-from fhirserver.storage.inbox import STATUSES, Filters, Inbox, Item
 
 if TYPE_CHECKING:
     from fhirserver.feeds.receive import Receiver
 
 HL7V2 = "application/hl7-v2"
 CHANNEL = "http"
+INBOX = "/admin/inbox"
 CONTENT_TYPES = {
     "hl7v2": (HL7V2, "x-application/hl7-v2+er7", "application/hl7-v2+er7", "text/plain"),
     "cda": ("application/xml", "text/xml", "application/hl7-cda+xml", "application/octet-stream"),
@@ -37,46 +30,46 @@ STATUS_CODES = {
     "duplicate": 200,
     "held": 202,
     "received": 202,
+    "cancelled": 202,
     "failed": 422,
 }
 """Status of the item -> HTTP status."""
 ACKNOWLEDGED = {"AA": 200, "AE": 422, "AR": 400}
 """HL7v2 acknowledgement code -> HTTP status; of several messages the worst counts."""
+
 log = structlog.get_logger()
 
-LIMIT, MAX_LIMIT = 50, 1000
-FILTERS = ("status", "kind", "source", "control-id", "since", "limit", "before")
 
-
-def feed_routes(receiver: "Receiver", inbox: Inbox, settings: Settings) -> list[Route]:
-    feeds = _Feeds(receiver, inbox, settings)
+def feed_routes(receiver: "Receiver", settings: Settings) -> list[Route]:
+    feeds = _Feeds(receiver, settings)
     return [
-        Route("/feeds/hl7v2", _answered(feeds.hl7v2), methods=["POST"]),
-        Route("/feeds/cda", _answered(feeds.cda), methods=["POST"]),
-        Route("/feeds/xdm", _answered(feeds.xdm), methods=["POST"]),
-        Route("/inbox", _answered(feeds.items), methods=["GET"]),
-        Route("/inbox/{id}", _answered(feeds.item), methods=["GET"]),
-        Route("/inbox/{id}/raw", _answered(feeds.raw), methods=["GET"]),
-        Route("/inbox/{id}/replay", _answered(feeds.replay), methods=["POST"]),
-        Route("/inbox/{id}/cancel", _answered(feeds.cancel), methods=["POST"]),
+        Route("/feeds/hl7v2", answered(feeds.hl7v2), methods=["POST"]),
+        Route("/feeds/cda", answered(feeds.cda), methods=["POST"]),
+        Route("/feeds/xdm", answered(feeds.xdm), methods=["POST"]),
     ]
 
 
 class _Feeds:
-    def __init__(self, receiver: "Receiver", inbox: Inbox, settings: Settings) -> None:
+    def __init__(self, receiver: "Receiver", settings: Settings) -> None:
         self._receiver = receiver
-        self._inbox = inbox
         self._settings = settings
 
     async def hl7v2(self, request: Request) -> Response:
-        """One message, or a batch; the body is always the acknowledgement of each, after processing."""
+        """One message, or a batch; the body is the acknowledgements of each.
+
+        In original mode that is one, after processing; in enhanced mode those that MSH-15 and MSH-16 ask for,
+        which may be none (202).
+        """
         body = await self._body(request, "hl7v2")
         await self._receiver.room()
-        answers = await self._receiver.receive_hl7v2(body, CHANNEL)
+        answers = await self._receiver.receive_hl7v2(
+            body, self._receiver.origin(CHANNEL, _address(request, self._settings))
+        )
         status = max(ACKNOWLEDGED[answer.code] if answer.item else 503 for answer in answers)
+        content = b"".join(part for answer in answers for part in answer.acknowledgements)
         first = answers[0].item
-        headers = {"Location": f"/inbox/{first.id}"} if first else {}
-        return Response(b"".join(a.acknowledgement for a in answers), status, headers, HL7V2)
+        headers = {"Location": f"{INBOX}/{first.id}"} if first else {}
+        return Response(content, status if content or status > 299 else 202, headers, HL7V2)
 
     async def cda(self, request: Request) -> Response:
         return await self._document(request, "cda")
@@ -84,57 +77,18 @@ class _Feeds:
     async def xdm(self, request: Request) -> Response:
         return await self._document(request, "xdm")
 
-    async def items(self, request: Request) -> Response:
-        """The inbox, newest first, and how many there are by status."""
-        query = dict(request.query_params)
-        filters, limit, before = _filters(query)
-        page = await self._inbox.list(filters, limit, before)
-        answer: dict[str, Any] = {
-            "counts": await self._inbox.counts(),
-            "items": [_shown(item) for item in page.items],
-        }
-        if page.next:
-            answer["next"] = f"/inbox?{request.url.include_query_params(before=page.next).query}"
-        return _json(answer)
-
-    async def item(self, request: Request) -> Response:
-        item = await self._inbox.get(request.path_params["id"])
-        return _json(_shown(item) | {"unread": list(item.outcome.unread)})
-
-    async def raw(self, request: Request) -> Response:
-        """The bytes as received. They come from outside: never to be shown by a browser."""
-        item = await self._inbox.get(request.path_params["id"])
-        headers = {
-            "Content-Disposition": f'attachment; filename="{item.id}"',
-            "X-Content-Type-Options": "nosniff",
-        }
-        return Response(await self._inbox.raw(item), 200, headers, "application/octet-stream")
-
-    async def replay(self, request: Request) -> Response:
-        """Process a held or failed item again; 202, what becomes of it is seen at the item."""
-        id = request.path_params["id"]
-        await self._receiver.replay(id)
-        return Response(status_code=202, headers={"Location": f"/inbox/{id}"})
-
-    async def cancel(self, request: Request) -> Response:
-        """Decide against a held or failed item: it stays, and waits for nobody any more."""
-        item = await self._inbox.get(request.path_params["id"])
-        cancelled = await self._inbox.cancel(item)
-        if cancelled is None:
-            raise VersionConflict(f"The item is {item.status}: only what is held or failed is cancelled")
-        return _json(_shown(cancelled))
-
     async def _document(self, request: Request, kind: str) -> Response:
         body = await self._body(request, kind)
         await self._receiver.room()
         content_type = request.headers.get("content-type", "")
-        receipt = await self._receiver.receive(body, kind, CHANNEL, content_type=content_type)
+        origin = self._receiver.origin(CHANNEL, _address(request, self._settings))
+        receipt = await self._receiver.receive(body, kind, origin, content_type=content_type)
         became = await receipt.outcome()
         status = "duplicate" if receipt.item.status == "duplicate" else became.status
         issues = [_issue(remark) for remark in became.issues]
         if status == "duplicate":
             issues.append(Issue("information", "duplicate", "It was received before; nothing has changed"))
-        headers = {"Location": f"/inbox/{receipt.item.id}"}
+        headers = {"Location": f"{INBOX}/{receipt.item.id}"}
         body = outcome.body(issues)
         return Response(body, STATUS_CODES[status], headers, "application/fhir+json; charset=utf-8")
 
@@ -152,7 +106,32 @@ class _Feeds:
         return body
 
 
-def _answered(handler: Any) -> Any:
+def _address(request: Request, settings: Settings) -> str:
+    """The client's address; what a proxy says of it counts when that is trusted."""
+    address = request.client.host if request.client else ""
+    hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    while hops and _in_networks(address, settings.trusted_proxies):
+        address = hops.pop()
+    return address
+
+
+def _in_networks(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in ip_network(network) for network in networks)
+
+
+def _issue(remark: Any) -> Issue:
+    return Issue(remark["severity"], remark["code"], remark["text"], remark["location"])
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    return Response(json.format(value), status, media_type="application/json")
+
+
+def answered(handler: Any) -> Any:
     """A refusal is an OperationOutcome."""
 
     async def endpoint(request: Request) -> Response:
@@ -169,63 +148,3 @@ def _answered(handler: Any) -> Any:
         return response
 
     return endpoint
-
-
-def _filters(query: dict[str, str]) -> tuple[Filters, int, int]:
-    """Raises UnknownParameter, BadRequest."""
-    if unknown := sorted(set(query) - set(FILTERS)):
-        raise UnknownParameter(f"{unknown[0][:40]} is not a filter; known are {', '.join(FILTERS)}")
-    status = query.get("status", "")
-    if status and status not in STATUSES:
-        raise BadRequest(f"status={status[:40]} is none of {', '.join(STATUSES)}")
-    since = None
-    if text := query.get("since"):
-        try:
-            since = datetime.fromisoformat(text.replace(" ", "+"))
-        except ValueError:
-            raise BadRequest(f"since={text[:40]} is not a time such as 2026-03-01T08:00:00Z") from None
-        since = since if since.tzinfo else since.replace(tzinfo=UTC)
-    limit = min(_number(query, "limit", LIMIT), MAX_LIMIT)
-    filters = Filters(
-        status, query.get("kind", ""), query.get("source", ""), query.get("control-id", ""), since
-    )
-    return filters, limit, _number(query, "before", 0)
-
-
-def _number(query: dict[str, str], name: str, default: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) < 2**40):
-        raise BadRequest(f"{name}={text[:40]} is not a positive number")
-    return int(text)
-
-
-def _shown(item: Item) -> dict[str, Any]:
-    shown = {
-        "id": item.id,
-        "status": item.status,
-        "kind": item.kind,
-        "channel": item.channel,
-        "source": item.source,
-        "event": item.event,
-        "control_id": item.control_id,
-        "received": item.received.isoformat(timespec="milliseconds"),
-        "finished": item.finished.isoformat(timespec="milliseconds") if item.finished else "",
-        "attempts": item.attempts,
-        "size": item.size,
-        "sha256": item.sha256,
-        "content_type": item.content_type,
-        "acknowledgement": item.outcome.acknowledgement,
-        "first": item.first,
-    }
-    kept: dict[str, Any] = {name: value for name, value in shown.items() if value != ""}
-    return kept | {"issues": list(item.outcome.issues), "resources": list(item.outcome.resources)}
-
-
-def _issue(remark: Any) -> Issue:
-    return Issue(remark["severity"], remark["code"], remark["text"], remark["location"])
-
-
-def _json(value: Any) -> Response:
-    return Response(json.format(value), 200, media_type="application/json")

@@ -43,23 +43,29 @@ OTHER_INDEXES: dict[str, dict[str, Sequence[str]]] = {
     "Binary": {"blob": ("blob",)},
     "inbox": {
         "blob": ("blob",),
-        # What makes an input the same as one before: see storage.inbox.
+        # What makes an input the same as one before, and its control id: see storage.items.
         "key": ("key",),
-        "control_id": ("control_id",),
         "seq": ("seq",),
+        "patients": ("patients",),
+    },
+    # Whether an earlier input of a patient is still waiting.
+    "inbox.waiting": {"patients": ("patients",)},
+    "inbox.outcomes": {
         "status_seq": ("status", "seq"),
-        # Whether an earlier input of a patient is still waiting.
-        "status_patients": ("status", "patients"),
         # Which held inputs wait for a document.
         "awaits": ("awaits",),
+        "codes": ("codes",),
     },
+    "acknowledgements": {"status": ("status",)},
     "jobs": {"status": ("status",), "finished": ("finished",)},
     "events": {"waiting": ("waiting",), "subscription_number": ("subscription", "number")},
 }
 UNIQUE_INDEXES = frozenset({("inbox", "key")})
 """Indexes whose values are unique among the documents that have the field."""
 SPARSE_INDEXES = (
-    UNIQUE_INDEXES | {(name, "blob") for name in ("history", "Binary", "inbox")} | {("inbox", "awaits")}
+    UNIQUE_INDEXES
+    | {(name, "blob") for name in ("history", "Binary", "inbox")}
+    | {("inbox.outcomes", "awaits"), ("inbox.outcomes", "codes")}
 )
 """Indexes of only the documents that have the field."""
 LOCK_SECONDS = 24 * 3600

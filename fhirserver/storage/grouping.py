@@ -1,12 +1,9 @@
 """Group writes: operations on one collection that arrive together are one round trip and one commit."""
 
 import asyncio
-import contextlib
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from pymongo import InsertOne, UpdateOne
+from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from fhirserver.errors import Unavailable
@@ -16,7 +13,7 @@ OPERATIONS = 500
 BYTES = 16 * 1024 * 1024
 DUPLICATE_KEY = 11000
 
-Operation = InsertOne[Document] | UpdateOne
+Operation = InsertOne[Document] | ReplaceOne[Document]
 
 
 class Duplicate(Exception):
@@ -26,33 +23,26 @@ class Duplicate(Exception):
 @dataclass(slots=True)
 class _Waiting:
     operation: Operation
-    label: str
     size: int
     done: asyncio.Future[None]
 
 
 class GroupWriter:
-    """Writes what was submitted while the last write was under way.
+    """Writes what was submitted while the last write was under way."""
 
-    ``counted`` is told how many of each label were written.
-    """
-
-    def __init__(
-        self, collection: Collection, counted: Callable[[Mapping[str, int]], Awaitable[None]]
-    ) -> None:
+    def __init__(self, collection: Collection) -> None:
         self._collection = collection
-        self._counted = counted
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def write(self, operation: Operation, label: str = "", size: int = 0) -> None:
+    async def write(self, operation: Operation, size: int = 0) -> None:
         """Return when the operation is durable.
 
         Raises:
             Duplicate, Unavailable.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(operation, label, size, done))
+        self._waiting.append(_Waiting(operation, size, done))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         await done
@@ -62,13 +52,13 @@ class GroupWriter:
         while self._waiting:
             group = self._take()
             failed = await self._apply([w.operation for w in group])
-            # Who waits for an acknowledgement is told first; then the counts, which are for people.
-            _tell([(w, failed.get(i)) for i, w in enumerate(group) if not w.label])
-            counted = [(w, failed.get(i)) for i, w in enumerate(group) if w.label]
-            labels = Counter(w.label for w, error in counted if error is None)
-            with contextlib.suppress(Unavailable):
-                await self._counted(labels)
-            _tell(counted)
+            for position, waiting in enumerate(group):
+                if waiting.done.done():
+                    continue
+                if position in failed:
+                    waiting.done.set_exception(failed[position])
+                else:
+                    waiting.done.set_result(None)
 
     def _take(self) -> list[_Waiting]:
         count = size = 0
@@ -91,16 +81,6 @@ class GroupWriter:
         except PyMongoError:
             return _all(operations)
         return {}
-
-
-def _tell(results: list[tuple[_Waiting, Exception | None]]) -> None:
-    for waiting, error in results:
-        if waiting.done.done():
-            continue
-        if error is None:
-            waiting.done.set_result(None)
-        else:
-            waiting.done.set_exception(error)
 
 
 def _error(error: Document) -> Exception:

@@ -23,6 +23,17 @@ class Issue:
     location: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A code that nothing maps: the URI of its system ("" when none was sent), its display as sent, and where
+    it stands in the result (``Observation.code``)."""
+
+    system: str
+    code: str
+    display: str = ""
+    location: str = ""
+
+
 @dataclass(slots=True)
 class Mapped:
     """The transaction Bundle of one message, document or submission.
@@ -35,7 +46,7 @@ class Mapped:
 
     ``cleared`` names, per fullUrl, the elements the input deletes explicitly (HL7 null ``""``).
     ``unread`` names what was sent and never looked at. ``patient`` is the key (``system|value``) whose
-    messages must stay in order.
+    messages must stay in order. ``unmapped`` are the codes that stay as the sender has them.
     """
 
     bundle: Element
@@ -43,6 +54,7 @@ class Mapped:
     unread: list[str] = field(default_factory=list)
     cleared: dict[str, set[str]] = field(default_factory=dict)
     patient: str = ""
+    unmapped: list[Unmapped] = field(default_factory=list)
 
 
 class MappingError(Exception):

@@ -73,7 +73,13 @@ def condition(issue: Issue) -> str:
 
 
 def acknowledge(
-    header: Header | None, code: str, issues: Iterable[Issue] = (), *, control_id: str, now: datetime
+    header: Header | None,
+    code: str,
+    issues: Iterable[Issue] = (),
+    *,
+    control_id: str,
+    now: datetime,
+    accept: str = "",
 ) -> bytes:
     """Build the answer to a message in its own delimiters, character set and version.
 
@@ -81,6 +87,7 @@ def acknowledge(
         header: the message's, or None when it could not be read.
         code: HL7 table 0008: AA, AE, AR in original mode, CA, CE, CR for a commit acknowledgement.
         control_id: MSH-10 of the answer; ``now`` (with its zone) is its MSH-7.
+        accept: its MSH-15, when it is a message of its own that is confirmed; then MSH-16 says never.
 
     From version 2.5 on each issue is an ERR segment with location, condition, severity and text; before,
     ERR-1 has location and condition and MSA-3 the first text. An issue whose text starts with an application
@@ -100,7 +107,7 @@ def acknowledge(
         msh += ["", "", "", ""]
     msh += [_time(now), "", kind, escape(control_id, delimiters)]
     msh += [(header[11] if header else "") or "P", (header[12] if header else "") or version]
-    msh += ["", "", "", "", "", header.charset if header else "UNICODE UTF-8"]
+    msh += ["", "", accept, "NE" if accept else "", "", header.charset if header else "UNICODE UTF-8"]
     msa = ["MSA", code, header[10] if header else ""]
     if not modern and issues:
         msa.append(escape(issues[0].text, delimiters)[:80])

@@ -6,7 +6,7 @@ from datetime import tzinfo
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from mappings.core import times
+from mappings.core import times, translation
 from mappings.core.bundle import derived_identifier, full_url
 from mappings.core.result import Element, Issue, Severity
 from mappings.core.source import Source
@@ -14,7 +14,7 @@ from mappings.hl7v2.reader import Message
 from mappings.hl7v2.segment import Field
 from mappings.hl7v2.tables import TERMINOLOGY
 
-ALTERNATE_CODES = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
+ALTERNATE_CODES = translation.ALTERNATE_CODES
 
 
 @dataclass(slots=True)
@@ -67,17 +67,19 @@ class Context:
     def code(
         self, element: str, value: Field, table: Mapping[str, str], number: str, default: str | None = None
     ) -> Element:
-        """Map a code of an HL7 table to the code element of that name.
+        """Map a code of an HL7 table to the code element of that name; the source's code map comes first.
 
-        What the table lacks becomes ``default``, with an issue, and the code as sent stays as an extension.
+        What both lack becomes ``default``, with an issue, and the code as sent stays as an extension.
         """
         sent = str(value)
         if not sent:
             return {element: default}
+        coding = {"system": f"{TERMINOLOGY}v2-{number}", "code": " ".join(sent.split())}
+        if (own := self.source.codes.get((coding["system"], coding["code"]))) is not None:
+            return {element: own.code}
         if (mapped := table.get(sent.upper())) is not None:
             return {element: mapped}
         self.warn(f"Code {sent[:40]!r} of table {number} has no mapping", value, "code-invalid")
-        coding = {"system": f"{TERMINOLOGY}v2-{number}", "code": " ".join(sent.split())}
         kept = {"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}}
         return {element: default, f"_{element}": {"extension": [kept]}}
 

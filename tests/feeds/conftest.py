@@ -20,14 +20,16 @@ from fhirserver.server import Server
 from fhirserver.settings import Settings
 from fhirserver.storage.blobs import Blobs
 from fhirserver.storage.database import Database
-from fhirserver.storage.inbox import Inbox, Item, Outcome
+from fhirserver.storage.inbox import Inbox
+from fhirserver.storage.items import Item, Outcome
 from fhirserver.storage.repository import Repository
 from fhirserver.validation import Validator
 
 TYPES = (
     *("Patient", "RelatedPerson", "Practitioner", "PractitionerRole", "Organization", "Encounter"),
     *("AllergyIntolerance", "Immunization", "Observation", "DiagnosticReport", "Specimen", "Provenance"),
-    *("DocumentReference", "Binary", "List", "Bundle", "Communication"),
+    *("Condition", "MedicationStatement", "Procedure"),
+    *("DocumentReference", "Binary", "List", "Bundle", "Communication", "ServiceRequest", "Appointment"),
 )
 SECRET = b"vN0y8nGzk7M1ZCkE3dA2lRZgJ3nJ0mY1o0eXx1pQ7hE="
 _numbers = itertools.count()

@@ -5,7 +5,7 @@ import pytest
 from fhirserver.feeds import acknowledgement
 from fhirserver.feeds.envelope import open_envelope
 from fhirserver.settings import Settings, load
-from fhirserver.storage.inbox import Outcome
+from fhirserver.storage.items import Outcome
 from mappings.hl7v2 import header
 from tests.feeds.messages import adt, message
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fhirserver.storage.inbox import Item
+from fhirserver.storage.items import Item
 from mappings.core.result import Issue
 from tests.feeds.conftest import Feed
 from tests.feeds.messages import OID, cda, mdm, xdm

@@ -40,7 +40,7 @@ def code(answer: Any) -> str:
     ("build", "status", "expected"),
     [
         (lambda c: adt(c, patient="H1"), 200, "AA"),
-        (lambda c: message(c, "SIU^S12"), 200, "AA"),
+        (lambda c: message(c, "ZZZ^Z01"), 200, "AA"),
         (lambda c: message(c, "ORU^R01"), 422, "AE"),
         (lambda c: adt(c, patient="H1", f12="3.0"), 400, "AR"),
         (lambda c: b"hello " + c.encode(), 400, "AR"),
@@ -120,14 +120,14 @@ def test_inbox_list(http: httpx2.Client) -> None:
     control = fresh("H")
     post(http, "/feeds/hl7v2", adt(control, patient="H4"), HL7V2)
     post(http, "/feeds/hl7v2", adt(control, patient="H4"), HL7V2)
-    found = http.get("/inbox", params={"control-id": control}).json()
+    found = http.get("/admin/inbox", params={"control-id": control}).json()
     assert [item["status"] for item in found["items"]] == ["duplicate", "processed"]
     assert found["counts"]["processed"] > 0
-    page = http.get("/inbox", params={"limit": 1}).json()
+    page = http.get("/admin/inbox", params={"limit": 1}).json()
     following = http.get(page["next"]).json()
     assert page["items"][0]["id"] != following["items"][0]["id"]
     assert page["items"][0]["received"] >= following["items"][0]["received"]
-    duplicates = http.get("/inbox", params={"status": "duplicate", "kind": "hl7v2"}).json()["items"]
+    duplicates = http.get("/admin/inbox", params={"status": "duplicate", "kind": "hl7v2"}).json()["items"]
     assert {item["status"] for item in duplicates} == {"duplicate"}
 
 
@@ -135,7 +135,7 @@ def test_inbox_list(http: httpx2.Client) -> None:
     "query", ["status=lost", "limit=0", "limit=x", "before=-1", "since=tomorrow", "colour=red"]
 )
 def test_unknown_filters_are_refused(http: httpx2.Client, query: str) -> None:
-    assert http.get(f"/inbox?{query}").status_code == 400
+    assert http.get(f"/admin/inbox?{query}").status_code == 400
 
 
 def test_held_is_replayed_or_cancelled(http: httpx2.Client) -> None:
@@ -149,13 +149,14 @@ def test_held_is_replayed_or_cancelled(http: httpx2.Client) -> None:
     item = http.get(location).json()
     assert (item["status"], item["attempts"]) == ("held", 2)
     done = post(http, "/feeds/cda", cda(fresh("doc"), patient="H5"), "text/xml").headers["location"]
-    for action in ("replay", "cancel"):
+    for action in ("hold", "cancel"):
         assert http.post(f"{done}/{action}").status_code == 409
-    other = post(http, "/feeds/hl7v2", message(fresh("H"), "SIU^S12"), HL7V2).headers["location"]
+    other = post(http, "/feeds/hl7v2", message(fresh("H"), "ZZZ^Z01"), HL7V2).headers["location"]
     assert http.post(f"{other}/cancel").json()["status"] == "cancelled"
-    assert http.post(f"{other}/replay").status_code == 409
+    assert http.post(f"{other}/cancel").status_code == 409
+    assert http.post(f"{other}/replay").status_code == 202
 
 
-@pytest.mark.parametrize("path", ["/inbox/none", "/inbox/none/raw"])
+@pytest.mark.parametrize("path", ["/admin/inbox/none", "/admin/inbox/none/raw"])
 def test_unknown_item(http: httpx2.Client, path: str) -> None:
     assert http.get(path).status_code == 404

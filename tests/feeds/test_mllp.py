@@ -16,7 +16,8 @@ from cryptography.x509.oid import NameOID
 
 from fhirserver.feeds.framing import frame
 from fhirserver.feeds.mllp import Listener
-from fhirserver.storage.inbox import Filters, Item
+from fhirserver.storage.items import Item
+from fhirserver.storage.listing import Filters
 from tests.feeds.conftest import Feed, OpenFeed
 from tests.feeds.messages import adt, message
 
@@ -69,7 +70,7 @@ async def kept(feed: Feed) -> list[Item]:
         (frame(b"hello"), ["AR"]),
         (frame(b"noise\r" + adt("1")), ["AA 1"]),
         (frame(message("1", "ORU^R01")), ["AE 1"]),
-        (frame(message("1", "SIU^S12")), ["AA 1"]),
+        (frame(message("1", "ZZZ^Z01")), ["AA 1"]),
         (frame(adt("1", f15="AL", f16="AL")), ["CA 1", "AA 1"]),
         (frame(adt("1", f15="NE", f16="AL")), ["AA 1"]),
         (frame(adt("1")) + frame(adt("1")), ["AA 1", "AA 1"]),

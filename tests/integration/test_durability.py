@@ -217,10 +217,10 @@ def _every_acknowledged_pair_is_there(server: Killable, writers: Writers) -> Non
 
 def _every_acknowledged_message_is_final(server: Killable, writers: Writers) -> None:
     deadline = time.monotonic() + 60
-    while server.get("/inbox?status=received&limit=1")["items"] and time.monotonic() < deadline:
+    while server.get("/admin/inbox?status=received&limit=1")["items"] and time.monotonic() < deadline:
         time.sleep(0.2)
     for control in writers.messages:
-        rows = server.get(f"/inbox?control-id={control}")["items"]
+        rows = server.get(f"/admin/inbox?control-id={control}")["items"]
         assert rows, f"{control} was acknowledged and is not in the inbox"
         assert {row["status"] for row in rows} <= FINAL
         found = server.get(f"/fhir/Patient?identifier={control}")

@@ -287,7 +287,7 @@ def test_capabilities_are_those_of_the_server(client: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("PUT", "/health"), ("GET", "/feeds/cda"), ("DELETE", "/inbox")]
+    ("method", "path"), [("PUT", "/health"), ("GET", "/feeds/cda"), ("DELETE", "/admin/inbox")]
 )
 def test_405_outside_of_fhir_is_an_outcome_too(client: httpx2.Client, method: str, path: str) -> None:
     answer = client.request(method, str(client.base_url).replace("/fhir/", path))

@@ -12,7 +12,9 @@ from fhirserver.errors import NotFound
 from fhirserver.storage.blobs import Blobs
 from fhirserver.storage.database import Database
 from fhirserver.storage.embedded import EmbeddedEngine
-from fhirserver.storage.inbox import INLINE, Filters, Inbox, Item, Outcome, digest
+from fhirserver.storage.inbox import INLINE, Inbox
+from fhirserver.storage.items import Item, Outcome, digest
+from fhirserver.storage.listing import Filters, UnmappedCode
 from fhirserver.storage.owners import Owners
 
 pytestmark = pytest.mark.anyio
@@ -114,10 +116,52 @@ async def test_an_input_refused_again_is_kept_once(inbox: Inbox) -> None:
     assert len((await inbox.list(Filters(), 10)).items) == 1
 
 
-async def test_finish_of_somebody_elses_item_changes_nothing(inbox: Inbox) -> None:
-    stored = await store(inbox, b"x", owner="other")
-    await inbox.finish(item(b"x", id=stored.id, owner="me"), Outcome("failed"), 1)
-    assert (await inbox.get(stored.id)).status == "received"
+async def test_only_one_opens_an_item_again(inbox: Inbox) -> None:
+    await store(inbox, b"x", "held", id="h")
+    held = await inbox.get("h")
+    opened = await asyncio.gather(*(inbox.open_again(held, name) for name in ("one", "two")))
+    assert sorted(one is None for one in opened) == [False, True]
+    assert (await inbox.get("h")).status == "received"
+    assert not (await inbox.list(Filters(status="held"), 10)).items
+    assert [one.id for one in (await inbox.list(Filters(status="received"), 10)).items] == ["h"]
+
+
+async def test_settled_by_a_person(inbox: Inbox) -> None:
+    waiting = await store(inbox, b"x")
+    await inbox.settle(waiting, "held", {"severity": "information", "text": "wait"})
+    held = await inbox.get(waiting.id)
+    assert (held.status, held.outcome.issues[-1]["text"], await inbox.is_waiting(held.id)) == (
+        "held",
+        "wait",
+        False,
+    )
+
+
+async def test_an_input_that_is_forgotten_is_taken_up_when_it_comes_again(inbox: Inbox) -> None:
+    """Its process died before it was acknowledged: nobody has it in hand."""
+    stored = await store(inbox, b"x", identity="a")
+    await inbox.waiting_rows.delete_one({"_id": stored.id})
+    again = await inbox.receive(item(b"x", identity="a", owner="other"), b"x")
+    assert (again.id, again.status, again.owner) == (stored.id, "received", "other")
+    assert [one.id for one in await inbox.waiting()] == [stored.id]
+
+
+async def test_unmapped_codes_are_counted_by_source(inbox: Inbox) -> None:
+    codes = [{"system": "urn:s", "code": "A", "display": "Alpha"}, {"system": "", "code": "B"}]
+    for number, (status, sent) in enumerate((("processed", codes), ("held", codes[:1]), ("processed", []))):
+        one = await inbox.receive(item(b"%d" % number, id=f"u{number}"), b"%d" % number)
+        await inbox.finish(one, Outcome(status, unmapped=sent), 1)
+    assert (
+        await inbox.unmapped()
+        == await inbox.unmapped("LAB")
+        == [
+            UnmappedCode("LAB", "urn:s", "A", "Alpha", 2, 1, "u0"),
+            UnmappedCode("LAB", "", "B", "", 1, 0, "u0"),
+        ]
+    )
+    assert await inbox.unmapped("LA") == []
+    assert [one.id for one in await inbox.with_code("LAB", "urn:s", "A")] == ["u0", "u1"]
+    assert (await inbox.by_source())["LAB"] == {"processed": 2, "held": 1}
 
 
 @pytest.mark.parametrize(
@@ -129,6 +173,13 @@ async def test_finish_of_somebody_elses_item_changes_nothing(inbox: Inbox) -> No
         (Filters(source="HOSP"), [5, 2]),
         (Filters(control_id="c3"), [3]),
         (Filters(control_id="c3", status="failed"), []),
+        (Filters(control_id="c"), []),
+        (Filters(patients=("P1",)), [4, 1]),
+        (Filters(patients=("P1|oid", "Q1")), [4, 1]),
+        (Filters(patients=("P1|other",)), []),
+        (Filters(patients=("P",)), []),
+        (Filters(patients=("P1",), status="held"), [1]),
+        (Filters(resource="Patient/1"), [2]),
         (Filters(status="held", source="LAB"), [3, 1]),
         (Filters(since=datetime(2026, 3, 4, tzinfo=UTC)), [5, 4, 3]),
     ],
@@ -137,16 +188,19 @@ async def test_finish_of_somebody_elses_item_changes_nothing(inbox: Inbox) -> No
 async def test_list(inbox: Inbox, filters: Filters, expected: list[int], limit: int) -> None:
     for number in range(6):
         moment = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=number)
-        await store(
+        stored = await store(
             inbox,
             b"%d" % number,
-            "held" if number in (1, 3) else "processed",
             id=str(number),
+            patients=("Q1|oid", "P1|oid") if number in (1, 4) else (),
             control_id=f"c{number}",
             kind="cda" if number == 4 else "hl7v2",
             source="HOSP" if number in (2, 5) else "LAB",
             order=int(moment.timestamp() * 1_000_000),
         )
+        became = ("Patient/1/_history/1",) if number == 2 else ("Patient/11/_history/1",)
+        outcome = Outcome("held" if number in (1, 3) else "processed", resources=became)
+        await inbox.finish(stored, outcome, 1)
     found, before = [], 0
     while True:
         page = await inbox.list(filters, limit, before)
@@ -223,16 +277,19 @@ async def test_one_of_the_living_takes_over_a_dead_owner(inbox: Inbox) -> None:
 
 async def test_listing_uses_indexes(inbox: Inbox) -> None:
     """No query of the inbox may scan: on the embedded engine a scan stops everybody."""
-    shapes: list[dict[str, Any]] = [
-        {"key": {"$in": ["a", "b"]}},
-        {"control_id": "1"},
-        {"seq": {"$gte": 1, "$lt": 5}},
-        {"status": "held", "seq": {"$gte": 1, "$lt": 5}},
-        {"status": "received"},
-        {"status": "received", "patients": {"$in": ["p"]}},
-        {"awaits": {"$in": ["a", "b"]}},
+    shapes: list[tuple[str, dict[str, Any]]] = [
+        ("inbox", {"key": {"$in": ["a", "b"]}}),
+        ("inbox", {"key": {"$gte": "a", "$lt": "b"}}),
+        ("inbox", {"patients": "p"}),
+        ("inbox", {"patients": {"$gte": "a", "$lt": "b"}}),
+        ("inbox", {"seq": {"$gte": 1, "$lt": 5}}),
+        ("inbox.outcomes", {"status": "held", "seq": {"$gte": 1, "$lt": 5}}),
+        ("inbox.waiting", {"patients": {"$in": ["p"]}}),
+        ("inbox.outcomes", {"awaits": {"$in": ["a", "b"]}}),
+        ("inbox.outcomes", {"codes": "a"}),
+        ("inbox.outcomes", {"codes": {"$gte": "a", "$lt": "b"}}),
     ]
     await store(inbox, b"1", patients=("p",), control_id="1")
-    for shape in shapes:
-        plan = await inbox.database.raw.command({"explain": {"find": "inbox", "filter": shape}})
+    for collection, shape in shapes:
+        plan = await inbox.database.raw.command({"explain": {"find": collection, "filter": shape}})
         assert "COLLSCAN" not in str(plan["queryPlanner"]["winningPlan"]), shape
