@@ -36,7 +36,7 @@ from fhirserver.storage.jobs import Jobs
 from fhirserver.storage.repository import Repository
 from fhirserver.storage.secrets import shared_secret
 from fhirserver.subscriptions import Subscriptions
-from fhirserver.validation import Validator
+from fhirserver.validation import Policy, Validator
 
 PR_SET_PDEATHSIG = 1
 
@@ -57,6 +57,14 @@ def load_definitions(settings: Settings) -> Definitions:
     """Raises PackageError when the official package is not there: `fhirserver definitions` fetches it."""
     cache = settings.packages_dir / ".cache"
     return definitions.load(settings.packages_dir / definitions.PACKAGE, cache)
+
+
+def load_validator(settings: Settings, compiled: Definitions) -> Validator:
+    """The validator with the operator's profiles: those of packages and of the profiles' directory."""
+    directories = (settings.profiles_dir, settings.packages_dir)
+    more = definitions.operators(*directories, settings.packages_dir / ".cache")
+    policy = Policy(settings.profile_policy, settings.required_profiles)
+    return Validator(compiled, more, policy)
 
 
 @contextlib.asynccontextmanager
@@ -100,7 +108,7 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
         server = Server(
             settings,
             compiled,
-            Validator(compiled),
+            load_validator(settings, compiled),
             indexer,
             repository,
             blobs,

@@ -37,7 +37,7 @@ from fhirserver.storage.blobs import Blobs
 from fhirserver.storage.commit import Conflict
 from fhirserver.storage.repository import Repository
 from fhirserver.subscriptions import Subscriptions
-from fhirserver.validation import Validator
+from fhirserver.validation import Validator, located
 
 ATTEMPTS = 12
 CONTENT = ("create", "update")
@@ -99,6 +99,7 @@ class Server:
         try:
             return await self.perform(request)
         except FHIRError as error:
+            error.issues = tuple(located(error.issues, request.body))
             return refusal(error)
         except Exception as error:
             # The text of an unforeseen error may quote a resource: only its kind and place are told.

@@ -82,6 +82,18 @@ class Settings(BaseSettings):
     packages_dir: Path = Field(
         Path(__file__).parent.parent / "profiles" / "packages", description="directory of the FHIR packages"
     )
+    profiles_dir: Path = Field(
+        Path(__file__).parent.parent / "profiles", description="directory of StructureDefinitions (*.json)"
+    )
+    profile_policy: dict[str, Literal["off", "warn", "refuse"]] = Field(
+        default_factory=lambda: {"*": "refuse"},
+        description="JSON object: resource type (* others) -> what becomes of what fails a profile that it "
+        "claims or has to conform to: off, warn, refuse",
+    )
+    required_profiles: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="JSON object: resource type -> profiles that its resources have to conform to",
+    )
     resource_types: Annotated[tuple[str, ...], NoDecode] = Field(
         SERVED_TYPES, description="resource types that are on, comma separated"
     )

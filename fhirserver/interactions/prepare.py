@@ -14,6 +14,7 @@ from fhirserver.model.subset import is_subsetted
 from fhirserver.request import Request
 from fhirserver.storage.documents import Stored, instant
 from fhirserver.storage.repository import now
+from fhirserver.validation import language_of
 
 if TYPE_CHECKING:
     from fhirserver.server import Server
@@ -68,7 +69,8 @@ def accept(resource: Resource, request: Request, server: "Server") -> Resource:
             "The body is tagged SUBSETTED: a part of a resource must not replace the whole",
             expression=f"{request.type}.meta.tag",
         )
-    issues = server.validator.validate(resource)
+    language = language_of(request.headers.get("accept-language", ""))
+    issues = server.validator.validate(resource, language=language)
     errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
     if errors:
         raise Invalid("The resource is not valid", issues=issues)

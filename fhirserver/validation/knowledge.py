@@ -1,19 +1,25 @@
 """What a validation can look up: definitions, value sets, profiles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from fhirserver.model.definitions import Definitions
+from fhirserver.model.definitions import Definitions, ValueSet
 from fhirserver.validation.bindings import Membership, members
 from fhirserver.validation.fhirpath import Model
 
 
 class Knowledge:
-    """The definitions, what others know about value sets (``elsewhere``: a terminology), and, when the
-    validator is complete, whether an element conforms to a profile."""
+    """The definitions, value sets beyond theirs, what others know about value sets (``elsewhere``: a
+    terminology), and, when the validator is complete, whether an element conforms to a profile."""
 
-    def __init__(self, definitions: Definitions, elsewhere: Membership | None = None) -> None:
+    def __init__(
+        self,
+        definitions: Definitions,
+        elsewhere: Membership | None = None,
+        value_sets: Mapping[str, ValueSet] | None = None,
+    ) -> None:
         self.definitions = definitions
+        self.value_sets = {**definitions.value_sets, **(value_sets or {})}
         self.model = Model(definitions)
         self.conforms: Callable[[Any, str], bool | None] | None = None
         self._elsewhere = elsewhere
@@ -25,7 +31,7 @@ class Knowledge:
         Without a system (of a ``code``) any system of the set will do.
         """
         url = value_set.partition("|")[0]
-        expanded = self.definitions.value_sets.get(url)
+        expanded = self.value_sets.get(url)
         if expanded is None:
             return self._elsewhere(value_set, system, code) if self._elsewhere else None
         if not system:
@@ -35,5 +41,5 @@ class Knowledge:
     def _test(self, url: str) -> Callable[[Any, Any], bool]:
         found = self._members.get(url)
         if found is None:
-            found = self._members[url] = members(self.definitions.value_sets[url])
+            found = self._members[url] = members(self.value_sets[url])
         return found

@@ -1,11 +1,11 @@
 """Validation against the FHIR R4 specification and profiles."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from fhirserver.errors import Issue
-from fhirserver.model.definitions import Definitions
+from fhirserver.model.definitions import Definitions, Operators
 from fhirserver.validation.bindings import Membership
 from fhirserver.validation.compilation import compile_rules
 from fhirserver.validation.fhirpath import Node as Value
@@ -26,18 +26,19 @@ class Validator:
     contained resources, extensions, narratives and all invariants; of Bundles and Parameters the resources
     inside, too; then the profiles that a resource claims (``meta.profile``) or ``policy`` requires.
     docs/validation.md tells what is not checked. ``more`` are profiles beyond the specification's, as
-    ``definitions.operators_profiles`` reads them; ``is_member`` knows value sets that are not in the package.
+    ``definitions.operators`` reads them; ``is_member`` knows value sets that are not in the package.
     """
 
     def __init__(
         self,
         definitions: Definitions,
-        more: Mapping[str, bytes] | None = None,
+        more: Operators | None = None,
         policy: Policy | None = None,
         is_member: Membership | None = None,
     ) -> None:
-        knowledge = Knowledge(definitions, is_member)
-        self.profiles = Profiles(knowledge, more)
+        more = more or Operators()
+        knowledge = Knowledge(definitions, is_member, more.value_sets)
+        self.profiles = Profiles(knowledge, more.profiles)
         self._definitions = definitions
         self._policy = policy or Policy()
         rules = compile_rules(knowledge, self.profiles, self._resource)

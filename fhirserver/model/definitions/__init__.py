@@ -10,7 +10,6 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 
@@ -23,7 +22,15 @@ from fhirserver.model.definitions.package import (
     resources,
     write_atomically,
 )
-from fhirserver.model.definitions.profiles import is_profile, is_usable, operators_profiles, trimmed
+from fhirserver.model.definitions.profiles import (
+    CHECKED,
+    Operators,
+    bound_by,
+    is_profile,
+    is_usable,
+    operators,
+    trimmed,
+)
 from fhirserver.model.definitions.search_parameters import (
     Component,
     SearchParameter,
@@ -44,6 +51,7 @@ __all__ = [
     "Constraint",
     "Definitions",
     "Element",
+    "Operators",
     "PackageError",
     "SearchParameter",
     "Structure",
@@ -52,15 +60,12 @@ __all__ = [
     "download",
     "is_usable",
     "load",
-    "operators_profiles",
+    "operators",
     "trimmed",
 ]
 
 _FORMAT = 2
 """Part of the cache's name: to be raised with every change to what is compiled or how."""
-
-_CHECKED = ("required", "extensible")
-"""The strengths of bindings that say something about a code."""
 
 _log = logging.getLogger(__name__)
 
@@ -199,7 +204,7 @@ def _compile(package: Path) -> _Compiled:
             case "StructureDefinition" if is_profile(resource):
                 profile = trimmed(resource)
                 profiles[resource["url"]] = json.format(profile)
-                bound |= _bound(profile)
+                bound |= bound_by(profile)
             case "StructureDefinition":
                 structures.update((s.path, s) for s in structures_of(resource))
             case "SearchParameter":
@@ -214,7 +219,7 @@ def _compile(package: Path) -> _Compiled:
         raise PackageError(f"{package} is not the FHIR R4 core package: it does not define Patient")
     for structure in structures.values():
         for element in structure.elements:
-            bound |= {element.max_value_set, element.value_set if element.strength in _CHECKED else ""}
+            bound |= {element.max_value_set, element.value_set if element.strength in CHECKED else ""}
     return _Compiled(
         structures=structures,
         value_sets=value_sets.expand(sorted(bound - {""})),
@@ -223,8 +228,3 @@ def _compile(package: Path) -> _Compiled:
         search_parameters=tuple(search_parameters),
         compartments=compartments,
     )
-
-
-def _bound(profile: Mapping[str, Any]) -> set[str]:
-    bindings = (e.get("binding", {}) for e in profile.get("snapshot", {}).get("element", ()))
-    return {b.get("valueSet", "").partition("|")[0] for b in bindings if b.get("strength") in _CHECKED}

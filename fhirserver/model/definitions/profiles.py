@@ -3,14 +3,22 @@
 https://hl7.org/fhir/R4/profiling.html
 """
 
+import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fhirserver.errors import FHIRError
 from fhirserver.model import json
-from fhirserver.model.definitions.package import PackageError, resources
+from fhirserver.model.definitions.package import PACKAGE, PackageError, resources, write_atomically
+from fhirserver.model.definitions.value_sets import ValueSet, ValueSets
+
+CHECKED = ("required", "extensible")
+"""The strengths of bindings that say something about a code."""
+_TERMINOLOGY = ("ValueSet", "CodeSystem")
 
 _log = logging.getLogger(__name__)
 
@@ -56,40 +64,73 @@ def _element(element: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def read_profiles(package: Path) -> dict[str, bytes]:
-    """The profiles of a package, trimmed and encoded, by canonical url.
+class Operators(msgspec.Struct, frozen=True):
+    """What an operator's packages and files add: profiles as trimmed JSON by url, and the value sets these bind
+    to, as far as they can be expanded."""
 
-    Raises:
-        PackageError: the file is not a FHIR package.
+    profiles: dict[str, bytes] = {}
+    value_sets: dict[str, ValueSet] = {}
+
+
+def operators(directory: Path, packages: Path, cache: Path) -> Operators:
+    """What the ``*.json`` files in ``directory`` and the ``*.tgz`` in ``packages`` define.
+
+    A file that cannot be read is logged and left out: it must not keep a server from starting. The result is
+    kept in ``cache`` by what the files are.
     """
-    return {
-        str(resource["url"]): json.format(trimmed(resource))
-        for resource in resources(package, "StructureDefinition")
-        if is_usable(resource)
-    }
+    archives = sorted(file for file in packages.glob("*.tgz") if file.name != PACKAGE)
+    files = [f for f in sorted(directory.rglob("*.json")) if packages not in f.parents]
+    if not archives and not files:
+        return Operators()
+    digest = hashlib.sha256(b"1")
+    for file in (packages / PACKAGE, *archives, *files):
+        stated = file.stat() if file.exists() else None
+        digest.update(repr((str(file), stated and (stated.st_size, stated.st_mtime_ns))).encode())
+    kept = cache / f"operators-{digest.hexdigest()[:16]}.msgpack"
+    try:
+        return msgspec.msgpack.decode(kept.read_bytes(), type=Operators)
+    except (OSError, msgspec.DecodeError):
+        found = _read(packages / PACKAGE, archives, files)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, msgspec.msgpack.encode(found))
+    except OSError as error:
+        _log.warning("The compiled profiles cannot be kept in %s: %s", cache, error.strerror)
+    return found
 
 
-def operators_profiles(directory: Path, except_for: Iterable[str] = ()) -> dict[str, bytes]:
-    """The profiles of the ``*.json`` files in ``directory`` and of the ``*.tgz`` in its ``packages``.
+def _read(core: Path, archives: list[Path], files: list[Path]) -> Operators:
+    profiles: dict[str, bytes] = {}
+    value_sets, bound = ValueSets(), set[str]()
+    for resource in _resources(core, archives, files):
+        if resource.get("resourceType") in ("ValueSet", "CodeSystem"):
+            value_sets.add(resource)
+        elif is_usable(resource):
+            profile = trimmed(resource)
+            profiles[resource["url"]] = json.format(profile)
+            bound |= bound_by(profile)
+    return Operators(profiles, value_sets.expand(sorted(bound - {""})))
 
-    A file that cannot be read is logged and left out: it must not keep a server from starting.
-    """
-    found: dict[str, bytes] = {}
-    for package in sorted((directory / "packages").glob("*.tgz")):
-        if package.name in except_for:
-            continue
+
+def _resources(core: Path, archives: list[Path], files: list[Path]) -> Iterator[dict[str, Any]]:
+    for archive in (core, *archives):
+        kinds = _TERMINOLOGY if archive == core else ("StructureDefinition", *_TERMINOLOGY)
         try:
-            found |= read_profiles(package)
+            yield from (r for r in resources(archive, *kinds) if isinstance(r.get("url"), str))
         except PackageError as error:
-            _log.warning("The package %s is left out: %s", package.name, error)
-    for file in sorted(directory.rglob("*.json")):
-        if "packages" in file.relative_to(directory).parts:
-            continue
+            _log.warning("The package %s is left out: %s", archive.name, error)
+    for file in files:
         try:
             resource = json.parse(file.read_bytes())
         except (OSError, FHIRError) as error:
             _log.warning("The file %s is left out: %s", file, error)
             continue
-        if isinstance(resource, dict) and is_usable(resource):
-            found[resource["url"]] = json.format(trimmed(resource))
-    return found
+        if isinstance(resource, dict) and isinstance(resource.get("url"), str):
+            yield resource
+
+
+def bound_by(profile: Mapping[str, Any]) -> set[str]:
+    """The value sets that a profile's codes have to, or should, be in."""
+    elements = (e for view in ("snapshot", "differential") for e in profile.get(view, {}).get("element", ()))
+    bindings = (e.get("binding", {}) for e in elements)
+    return {b.get("valueSet", "").partition("|")[0] for b in bindings if b.get("strength") in CHECKED}

@@ -153,7 +153,7 @@ class Checking:
         answers = [self._knowledge.is_member(value_set, system, code) for system, code in codings]
         if True in answers:
             return
-        expanded = self._definitions.value_sets.get(value_set)
+        expanded = self._knowledge.value_sets.get(value_set)
         codes = [code for listed in expanded.codes.values() for code in listed] if expanded else []
         wanted = allowed(codings[0][1] if codings else "", codes, value_set)
         value = ", ".join(named({"system": s, "code": c}) if s else repr(c) for s, c in codings[:3])
