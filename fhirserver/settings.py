@@ -119,6 +119,10 @@ class Settings(BaseSettings):
         "transactions",
         description="references to what does not exist: ignored, told, refused in transactions, or refused",
     )
+    document_withdrawal: Literal["author", "organization", "anyone"] = Field(
+        "organization",
+        description="who can withdraw a document: its author, also the same organization, anyone",
+    )
     delete_referenced: Literal["allow", "refuse"] = Field(
         "allow", description="whether a resource that others refer to can be deleted"
     )

@@ -18,4 +18,5 @@ from conformance.areas import (  # noqa: I001  # the order in which they are sho
     binary as binary,
     patch as patch,
     operations as operations,
+    documents as documents,
 )

@@ -95,8 +95,8 @@ class FHIRApplication:
     @staticmethod
     def _negotiate(request: Request) -> None:
         accept = request.headers.get("accept", "")
-        if request.path.startswith("Binary/"):
-            # A Binary may be asked for in any type: it is served in its own.
+        if request.path.startswith("Binary/") or request.path.endswith("/$content"):
+            # A Binary or document may be asked for in any type: it is served in its own.
             known = (part for part in accept.split(",") if media_types.parse(part).name in media_types.NAMES)
             accept = ",".join(known)
         asked = request.parameter("_format") if request.query else ""

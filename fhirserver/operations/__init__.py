@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/operations.html. A row here is all that routing, ``Allow
 
 from fhirserver.operations.bulk_export import bulk_export
 from fhirserver.operations.bulk_import import bulk_import
+from fhirserver.operations.content import content
 from fhirserver.operations.docref import docref
 from fhirserver.operations.document import document
 from fhirserver.operations.everything import everything
@@ -18,6 +19,8 @@ from fhirserver.operations.search_parameter_status import search_parameter_statu
 from fhirserver.operations.subscription_events import subscription_events
 from fhirserver.operations.subscription_status import subscription_status
 from fhirserver.operations.validate import validate
+from fhirserver.operations.versions import versions
+from fhirserver.operations.withdraw import withdraw
 
 US_CORE = "http://hl7.org/fhir/us/core/OperationDefinition/"
 HL7 = "http://hl7.org/fhir/OperationDefinition/"
@@ -45,6 +48,9 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("merge", HL7 + "Patient-merge", {"type": merge}, ("Patient",), changes=True),
     Operation("purge", HL7 + "Patient-purge", {"instance": purge}, ("Patient",), changes=True, admin=True),
     Operation("docref", US_CORE + "docref", {"type": docref}, ("DocumentReference",)),
+    Operation("content", "", {"instance": content}, ("DocumentReference",)),
+    Operation("versions", "", {"type": versions, "instance": versions}, ("DocumentReference",)),
+    Operation("withdraw", "", {"instance": withdraw}, ("DocumentReference",), changes=True),
     Operation(
         "document", HL7 + "Composition-document", {"type": document, "instance": document}, ("Composition",)
     ),

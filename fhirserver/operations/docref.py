@@ -6,24 +6,30 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fhirserver.errors import BadRequest, Issue
+from fhirserver.interactions.documents import is_archived
 from fhirserver.interactions.respond import told
+from fhirserver.model import json
 from fhirserver.operations import inputs
 from fhirserver.operations.searchset import entry, searchset
 from fhirserver.request import Request, Result
 from fhirserver.search.query import And, Condition, Or
+from fhirserver.storage.documents import Stored
 
 if TYPE_CHECKING:
     from fhirserver.server import Server
 
 PARAMETERS = ("patient", "start", "end", "type", "on-demand", "profile")
 MOST = 1000
+FEW = 20
+"""So many are looked at for the latest one that is not archived."""
 
 
 async def docref(request: Request, server: "Server") -> Result:
     """The current documents of a patient in a range of dates of care, or the latest one when none is given.
 
-    A document without a period of care is placed by its date. ``on-demand`` documents are made by nobody
-    here: what is stored is what there is, and the answer says so.
+    What was replaced, withdrawn or archived (PDSm's isArchived) is not current. A document without a period
+    of care is placed by its date. ``on-demand`` documents are made by nobody here: what is stored is what
+    there is, and the answer says so.
     """
     given = inputs.read(request, server, PARAMETERS)
     patient = given.text("patient")
@@ -38,8 +44,13 @@ async def docref(request: Request, server: "Server") -> Result:
         if (text := given.text(name))
     ]
     query = replace(query, condition=And((query.condition, *limits)))
-    page = await server.repository.search(query, None, MOST if limits else 1)
-    entries = list(await asyncio.gather(*(entry(s, request, server) for s in page.resources)))
+    page = await server.repository.search(query, None, MOST if limits else FEW)
+    shown = _listed(page.resources)
+    while not limits and not shown and page.next:
+        page = await server.repository.search(query, page.next, FEW)
+        shown = _listed(page.resources)
+    shown = shown if limits else shown[:1]
+    entries = list(await asyncio.gather(*(entry(s, request, server) for s in shown)))
     notes = []
     if given.flag("on-demand"):
         notes.append(
@@ -50,11 +61,15 @@ async def docref(request: Request, server: "Server") -> Result:
     if limits and page.next:
         notes.append(Issue("warning", "too-costly", f"Only the latest {MOST} documents are shown"))
     base = f"{request.base_url}/{request.path.strip('/')}"
-    shown = [(name, _token(value)) for name, value in given.given]
+    asked = [(name, _token(value)) for name, value in given.given]
     total = len(entries) if not (limits and page.next) else None
     return searchset(
-        entries + ([told(notes)] if notes else []), {"self": f"{base}?{urlencode(shown)}"}, total
+        entries + ([told(notes)] if notes else []), {"self": f"{base}?{urlencode(asked)}"}, total
     )
+
+
+def _listed(resources: list[Stored]) -> list[Stored]:
+    return [stored for stored in resources if not is_archived(json.stored(stored.body))]
 
 
 def _in_range(prefix: str, text: str, server: "Server") -> Condition:

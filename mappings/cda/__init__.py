@@ -2,5 +2,15 @@
 
 from mappings.cda.document import ClinicalDocument, Content, read
 from mappings.cda.mapping import cleared, clinical_entries, to_bundle
+from mappings.cda.page import STYLE_HASH, to_page
 
-__all__ = ["ClinicalDocument", "Content", "cleared", "clinical_entries", "read", "to_bundle"]
+__all__ = [
+    "STYLE_HASH",
+    "ClinicalDocument",
+    "Content",
+    "cleared",
+    "clinical_entries",
+    "read",
+    "to_bundle",
+    "to_page",
+]
