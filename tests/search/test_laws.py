@@ -1,16 +1,13 @@
 """What ``index`` writes, ``compile`` finds: against a matcher written from search.html.
 
-The matcher knows nothing of keys, entries and intervals: it looks at the resource, generated. It compares
-times as aware datetimes and strings word by word.
+The matcher is ``slowly``; ``test_laws_in_storage`` asks the real engine.
 """
 
 import contextlib
-import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,20 +15,27 @@ from hypothesis import strategies as st
 from fhirserver import search
 from fhirserver.errors import BadRequest, Unprocessable
 from fhirserver.search.match import satisfies
-
-PARIS = ZoneInfo("Europe/Paris")
-OWN = "https://dossier.example/fhir"
+from tests.search.slowly import (
+    FIRST,
+    GRAMS,
+    LAST,
+    OWN,
+    date_matches,
+    escaped,
+    number_matches,
+    plain,
+    quantity_matches,
+    reference_matches,
+    span,
+    string_matches,
+    token_matches,
+    uri_matches,
+)
 
 
 def found(indexer: search.Indexer, resource: dict[str, Any], name: str, value: str) -> bool:
     query = search.compile(resource["resourceType"], [(name, value)], indexer=indexer)
     return satisfies(indexer.index(resource), "1", 0, query.condition)
-
-
-def escaped(text: str) -> str:
-    for character in "\\,$|":
-        text = text.replace(character, "\\" + character)
-    return text
 
 
 # --- strings
@@ -40,23 +44,6 @@ words = st.sampled_from(
     ["Éva", "eva", "EVE", "Marie-Louise", "d'Arc", "L'Haÿ", "Le", "œuvre", "a,b", "Ev", "É|v"]
 )
 texts = st.lists(words, min_size=1, max_size=4).map(" ".join)
-
-
-def plain(text: str) -> list[str]:
-    """The words of a text without case, accents and punctuation."""
-    decomposed = unicodedata.normalize("NFD", text.lower().replace("œ", "oe"))
-    letters = (c for c in decomposed if unicodedata.category(c) != "Mn")
-    return "".join(c if c.isalnum() else " " for c in letters).split()
-
-
-def string_matches(modifier: str, value: str, asked: str) -> bool:
-    if modifier == ":exact":
-        return value == asked
-    in_value, searched = plain(value), " ".join(plain(asked))
-    if modifier == ":contains":
-        return searched in " ".join(in_value)
-    starts = [i for i, word in enumerate(in_value) if i == 0 or len(word) > 1]
-    return any(" ".join(in_value[i:]).startswith(searched) for i in starts[:8])
 
 
 @given(st.lists(texts, min_size=1, max_size=3), st.data(), st.sampled_from(["", ":contains", ":exact"]))
@@ -74,11 +61,6 @@ def test_strings(indexer: search.Indexer, given_names: list[str], data: st.DataO
 
 systems = st.sampled_from([None, "urn:a", "urn:a|b", "urn:a\\", "http://x/$y"])
 codes = st.sampled_from(["a", "A", "a|b", "b", "b|a", "a,b", "\\", "$", "é"])
-
-
-def token_matches(element: dict[str, Any], system: str | None, code: str | None, any_system: bool) -> bool:
-    same_system = any_system or element.get("system") == system
-    return same_system and (code is None or element.get("value") == code)
 
 
 @settings(max_examples=400)
@@ -126,13 +108,6 @@ references = st.builds(
 )
 
 
-def reference_matches(value: str, asked: str) -> bool:
-    value, asked = value.removeprefix(f"{OWN}/"), asked.removeprefix(f"{OWN}/")
-    if "/" not in asked:
-        return value.partition("/_history/")[0] in (f"Patient/{asked}", f"Group/{asked}")
-    return value == asked if "/_history/" in asked else value.partition("/_history/")[0] == asked
-
-
 @given(references, references | st.sampled_from(["1", "12", "2", "a.b"]))
 def test_references(indexer: search.Indexer, value: str, asked: str) -> None:
     resource = {"resourceType": "Observation", "subject": {"reference": value}}
@@ -153,51 +128,7 @@ def dates(draw: st.DrawFn) -> str:
     return instant.strftime(form) + (draw(zones) if "T" in form else "")
 
 
-def span(text: str) -> tuple[datetime, datetime]:
-    """A date as two aware datetimes, the second one not in it."""
-    if "T" in text:
-        low = datetime.fromisoformat(text)
-        low = low if low.tzinfo else low.replace(tzinfo=PARIS)
-        low = low.astimezone(UTC)
-        return low, low + (timedelta(seconds=1) if text[16:17] == ":" else timedelta(minutes=1))
-    year, month, day = [int(n) for n in text.split("-")] + [0] * (2 - text.count("-"))
-    low = datetime(year, month or 1, day or 1, tzinfo=PARIS)
-    if day:
-        high = low + timedelta(days=1)
-    elif month:
-        high = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=PARIS)
-    else:
-        high = datetime(year + 1, 1, 1, tzinfo=PARIS)
-    return low.astimezone(UTC), high.astimezone(UTC)
-
-
-FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-
-
-def date_matches(prefix: str, low: datetime, high: datetime, asked: str) -> bool:
-    a, b = span(asked)
-    contained = a <= low and high <= b
-    starts_after, ends_before = low >= b, high <= a
-    match prefix:
-        case "" | "eq":
-            return contained
-        case "ne":
-            return not contained
-        case "gt":
-            return high > b
-        case "lt":
-            return low < a
-        case "ge":
-            return high > b or contained or (high > a and not ends_before)
-        case "le":
-            return low < a or contained or (low < b and not starts_after)
-        case "sa":
-            return starts_after
-        case _:
-            return ends_before
-
-
-prefixes = st.sampled_from(["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb"])
+prefixes = st.sampled_from(["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"])
 
 
 @given(dates(), prefixes, dates())
@@ -223,24 +154,7 @@ def test_periods(
 
 # --- quantities in units
 
-GRAMS = {"g": Fraction(1), "kg": Fraction(1000), "mg": Fraction(1, 1000), "[oz_av]": Fraction("28.349523125")}
 decimals = st.decimals("0.001", "999", places=3) | st.integers(1, 99).map(Decimal)
-
-
-def quantity_matches(value: Fraction, prefix: str, written: Decimal, grams: Fraction) -> bool:
-    """Counted in fractions: the digits that are written say how far the number reaches on either side."""
-    half = Fraction(10) ** int(written.as_tuple().exponent) / 2
-    asked, low, high = (
-        Fraction(n) * grams for n in (written, Fraction(written) - half, Fraction(written) + half)
-    )
-    return {
-        "": low <= value < high,
-        "ne": not low <= value < high,
-        "gt": value > asked,
-        "lt": value < asked,
-        "ge": value >= asked,
-        "le": value <= asked,
-    }[prefix]
 
 
 @settings(max_examples=300)
@@ -249,7 +163,7 @@ def quantity_matches(value: Fraction, prefix: str, written: Decimal, grams: Frac
     st.sampled_from(sorted(GRAMS)),
     decimals,
     st.sampled_from(sorted(GRAMS)),
-    st.sampled_from(["", "ne", "gt", "lt", "ge", "le"]),
+    prefixes,
     st.booleans(),
 )
 def test_quantities(
@@ -266,6 +180,41 @@ def test_quantities(
     expected = quantity_matches(Fraction(value) * GRAMS[unit], prefix, asked, GRAMS[other])
     text = f"{prefix}{asked}|http://unitsofmeasure.org|{other}"
     assert found(indexer, resource, "value-quantity", text) is expected
+
+
+# --- numbers and ranges
+
+numbers = st.decimals("-99", "99", places=2) | st.integers(-9, 9).map(Decimal)
+
+
+@given(st.lists(numbers, min_size=1, max_size=2), prefixes, numbers)
+@settings(max_examples=300)
+def test_numbers(indexer: search.Indexer, bounds: list[Decimal], prefix: str, asked: Decimal) -> None:
+    low, high = min(bounds), max(bounds)
+    value = (
+        {"probabilityDecimal": low}
+        if len(bounds) == 1
+        else {"probabilityRange": {"low": {"value": low}, "high": {"value": high}}}
+    )
+    resource = {"resourceType": "RiskAssessment", "prediction": [value]}
+    expected = number_matches(Fraction(low), Fraction(high), prefix, asked)
+    assert found(indexer, resource, "probability", f"{prefix}{asked}") is expected
+
+
+# --- uris
+
+paths = st.lists(st.sampled_from(["a", "ab", "b"]), max_size=3)
+urls = paths.map(lambda steps: "/".join(["http://x", *steps]))
+modifiers = st.sampled_from(["", ":below", ":above"])
+
+
+@given(urls, modifiers, urls, st.booleans(), st.booleans())
+def test_uris(
+    indexer: search.Indexer, value: str, modifier: str, asked: str, ends: bool, asked_ends: bool
+) -> None:
+    value, asked = value + "/" * ends, asked + "/" * asked_ends
+    resource = {"resourceType": "ValueSet", "url": value}
+    assert found(indexer, resource, f"url{modifier}", asked) is uri_matches(modifier, value, asked)
 
 
 # --- anything at all

@@ -111,3 +111,35 @@ def test_a_code_and_its_reference(finds: Finds, asked: str, found: bool) -> None
 def test_refused(finds: Finds, asked: str, reason: str) -> None:
     with pytest.raises(BadRequest, match=re.escape(reason)):
         finds(PRESSURE, asked)
+
+
+SEQUENCE = {
+    "resourceType": "MolecularSequence",
+    "referenceSeq": {"chromosome": concept("7"), "windowStart": 50, "windowEnd": 200},
+    "variant": [{"start": 100, "end": 120}, {"start": 300, "end": 310}],
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("chromosome-window-coordinate=7$50$200", True),
+        ("chromosome-window-coordinate=7$le60$ge150", True),
+        ("chromosome-window-coordinate=7$gt50$200", False),
+        ("chromosome-window-coordinate=8$50$200", False),
+        ("chromosome-window-coordinate=7$ne50$200", False),
+        ("chromosome-window-coordinate=7$ne51$ne1", True),
+        # The chromosome is the sequence's, start and end are of the same variant.
+        ("chromosome-variant-coordinate=7$100$120", True),
+        ("chromosome-variant-coordinate=7$100$310", False),
+        ("chromosome-variant-coordinate=7$gt100$lt400", True),
+        (f"chromosome-variant-coordinate={LOINC}|7$300$310,8$1$2", True),
+    ],
+)
+def test_three_parts(finds: Finds, asked: str, found: bool) -> None:
+    assert finds(SEQUENCE, asked) is found
+
+
+def test_three_parts_are_needed(finds: Finds) -> None:
+    with pytest.raises(BadRequest, match=r"chromosome\$window-start\$window-end that"):
+        finds(SEQUENCE, "chromosome-window-coordinate=7$50")
