@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fhirserver.errors import BadRequest, Issue, UnsupportedMediaType
-from fhirserver.interactions import parts
+from fhirserver.interactions import contained, parts
 from fhirserver.interactions.compartments import Compartment
 from fhirserver.interactions.explain import EXPLAIN, explained, is_asked
 from fhirserver.interactions.include import included
@@ -51,13 +51,17 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A search that was understood: a query for each type, with the same sort and count."""
+    """A search that was understood: a query for each type, with the same sort and count.
+
+    ``contained`` is the search for contained resources as it was asked, where these are the answer.
+    """
 
     queries: list[Query]
     pairs: Pairs
     part: Subset
     ignored: Pairs
     after: Position | None
+    contained: Query | None = None
 
     @property
     def count(self) -> int:
@@ -116,17 +120,20 @@ async def _answer(scope: Scope, request: Request, server: "Server") -> Result:
         return Result(200, body, headers=headers)
     page = await several.page(database, asked.queries, asked.after, asked.count)
     if request.format == NDJSON:
-        if asked.includes:
-            raise BadRequest("A stream (application/fhir+ndjson) has matches only, nothing that is included")
+        if asked.includes or asked.contained:
+            raise BadRequest("A stream (application/fhir+ndjson) has matches only, as they are stored")
         return Result(200, content_type=NDJSON, headers=headers, stream=_lines(page, asked, server))
-    if total is None and page.next is None and asked.after is None:
-        total = len(page.resources)  # all of them are on this page: the total costs nothing
     following = ""
     if page.next:
         following = server.seal([scope.path, asked.pairs, page.next.values, page.next.tie])
-    entries = list(
-        await asyncio.gather(*(_entry(stored, asked.part, request, server) for stored in page.resources))
-    )
+    if asked.contained:
+        one = asked.contained
+        entries = [e for s in page.resources for e in contained.entries(s, one, asked.part, request, server)]
+    else:
+        found = (_entry(stored, asked.part, request, server) for stored in page.resources)
+        entries = list(await asyncio.gather(*found))
+    if total is None and page.next is None and asked.after is None:
+        total = len(entries)  # all of them are on this page: the total costs nothing
     also = await included(page.resources, asked.includes, server)
     entries += await asyncio.gather(
         *(_entry(stored, parts.WHOLE, request, server, b"include") for stored in also.resources)
@@ -157,15 +164,21 @@ def understand(scope: Scope, request: Request, server: "Server") -> Asked:
     part = subset.parse(_only("_summary", criteria), _only("_elements", criteria), types, server.definitions)
     criteria = [(name, value) for name, value in criteria if name not in RESULT]
     queries: list[Query] = []
+    inside = None
     for type in types:
         query = server.compile(type, criteria, lenient=lenient, types=types)
-        if scope.compartment is None:
+        if query.contained != "false":
+            if len(types) > 1 or scope.compartment:
+                raise BadRequest("_contained is for searches of one type", expression="_contained")
+            queries = contained.containers(query, server)
+            inside = query if query.shows_contained else None
+        elif scope.compartment is None:
             queries.append(query)
-            continue
-        members = scope.compartment.conditions(type, server)
-        queries += [replace(query, condition=narrow((member, query.condition))) for member in members]
+        else:
+            members = scope.compartment.conditions(type, server)
+            queries += [replace(query, condition=narrow((member, query.condition))) for member in members]
     ignored = [pair for pair in dict.fromkeys(pairs) if any(pair in query.ignored for query in queries)]
-    return Asked(queries, [pair for pair in pairs if pair not in ignored], part, ignored, after)
+    return Asked(queries, [pair for pair in pairs if pair not in ignored], part, ignored, after, inside)
 
 
 def _types(scope: Scope, pairs: Pairs, server: "Server") -> tuple[tuple[str, ...], Pairs]:

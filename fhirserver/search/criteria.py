@@ -24,8 +24,6 @@ MAX_TYPES = 8
 """Chains of more steps, and a step to more types without saying which, are refused."""
 
 _NOT_YET = {
-    "_contained": "searching contained resources",
-    "_containedType": "searching contained resources",
     "_type": "searching several types",
     "_score": "ranking",
 }

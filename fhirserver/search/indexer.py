@@ -9,7 +9,7 @@ from fhirserver.errors import TypeNotServed, UnknownParameter, Unprocessable
 from fhirserver.model.definitions import Definitions, SearchParameter
 from fhirserver.model.json import Resource
 from fhirserver.model.temporal import NotTemporal
-from fhirserver.search import fulltext, narrowing
+from fhirserver.search import contained, fulltext, narrowing
 from fhirserver.search.expressions import Path
 from fhirserver.search.parameters import Custom, Parameter, Site, compile_parameters
 from fhirserver.search.query import Index
@@ -111,7 +111,7 @@ class Indexer:
         return known
 
     def index(self, resource: Resource) -> Index:
-        """Everything that searches find a resource by. Contained resources are not looked into.
+        """Everything that searches find a resource by; what it contains has an index of its own inside.
 
         Raises:
             TypeNotServed: there is no such resource type.
@@ -148,6 +148,12 @@ class Indexer:
         narrowing.entries(index)
         fulltext.entries(index, resource, self.words)
         index.sorted = string.without_repetition(index.sorted)
+        if resource.get("contained"):
+            try:
+                contained.entries(index, resource, parameters.compiled.values(), self.index)
+            except (AttributeError, KeyError, TypeError) as error:
+                text = f"{type}.contained does not hold resources"
+                raise Unprocessable(text, expression=f"{type}.contained") from error
         return index
 
     def _compile(self, type: str, customs: Sequence[Custom]) -> TypeParameters:

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from operator import ge, gt, le, lt
 from typing import Any
 
+from fhirserver.search.contained import alone
 from fhirserver.search.query import (
     And,
     Condition,
+    Contained,
     Everything,
     Ids,
     Index,
@@ -43,7 +45,7 @@ _OPERATORS: dict[str, Any] = {
 }
 
 
-_SIMPLE = (Everything, Nothing, Ids, Keys, KeyRange, Range, Interval, Updated, Near)
+_SIMPLE = (Everything, Nothing, Ids, Keys, KeyRange, Range, Interval, Updated, Near, Contained)
 
 
 def decidable(condition: Condition) -> bool:
@@ -93,7 +95,16 @@ def satisfies(
             return any(satisfies(index, id, updated, c, others) for c in conditions)
         case Not(inner):
             return not satisfies(index, id, updated, inner, others)
+        case Contained(type, inner, parameter):
+            return any(
+                c.type == type
+                and (not parameter or parameter in c.by)
+                and satisfies(c.index, c.id, updated, inner, others)
+                for c in index.contained
+            )
         case Refers(parameter, type, inner):
+            if alone(inner) and satisfies(index, id, updated, Contained(type, inner, parameter)):
+                return True
             return any(
                 f"{parameter}|{type}/{other}" in index.keys and satisfies(its, other, at, inner, others)
                 for other, its, at in (others or {}).get(type, ())

@@ -88,8 +88,8 @@ class _Asked:
     sort: tuple[Sort, ...] = ()
     count: int | None = None
     total: Literal["none", "estimate", "accurate"] = "none"
-    summary: str = ""
-    elements: tuple[str, ...] = ()
+    contained: Literal["false", "true", "both"] = "false"
+    shows_contained: bool = False
     includes: dict[Include, None] = field(default_factory=dict)
     once: set[str] = field(default_factory=set)
 
@@ -119,11 +119,11 @@ class _Asked:
             self.sort,
             min(count, self.max_count),
             self.total,
-            self.summary,
-            self.elements,
             tuple(self.parameters),
             tuple(self.ignored),
             tuple(self.includes),
+            self.contained,
+            self.shows_contained,
         )
 
     # --- how the result is given
@@ -156,19 +156,20 @@ class _Asked:
         found = compile_include(self.types, value, self.criteria, reverse=reverse, iterate=iterate)
         self.includes |= dict.fromkeys(found)
 
-    def take_summary(self, value: str) -> None:
-        if value not in ("true", "text", "data", "count", "false"):
-            raise BadRequest(f"_summary={shown(value)} is not one of true, text, data, count, false")
-        self.summary = value
+    def take_contained(self, value: str) -> None:
+        match value:
+            case "false" | "true" | "both":
+                self.contained = value
+            case _:
+                raise BadRequest(f"_contained={shown(value)} is not one of false, true, both")
 
-    def take_elements(self, value: str) -> None:
-        names = tuple(name for name in value.split(",") if name)
-        known = [element.name for element in self.indexer.definitions.structures[self.type].elements]
-        for name in names:
-            # A client may write the type as well: Patient.name.
-            if name.removeprefix(f"{self.type}.") not in known:
-                raise BadRequest(f"{self.type} has no element {shown(name)}.{near(name, sorted(known))}")
-        self.elements = tuple(name.removeprefix(f"{self.type}.") for name in names)
+    def take_contained_type(self, value: str) -> None:
+        if value not in ("container", "contained"):
+            raise BadRequest(f"_containedType={shown(value)} is not one of container, contained")
+        self.shows_contained = value == "contained"
+
+    def take_answer(self, value: str) -> None:
+        """About the answer and no part of the query: see ``model.subset``."""
 
 
 def _include(*, reverse: bool = False, iterate: bool = False) -> Callable[[_Asked, str], None]:
@@ -183,7 +184,9 @@ _CONTROLS: dict[str, Callable[[_Asked, str], None]] = {
     "_count": _Asked.take_count,
     "_sort": _Asked.take_sort,
     "_total": _Asked.take_total,
-    "_summary": _Asked.take_summary,
-    "_elements": _Asked.take_elements,
+    "_contained": _Asked.take_contained,
+    "_containedType": _Asked.take_contained_type,
+    "_summary": _Asked.take_answer,
+    "_elements": _Asked.take_answer,
 }
 _REPEATED = ("_sort", "_include", "_include:iterate", "_revinclude", "_revinclude:iterate")

@@ -8,7 +8,8 @@ The index of a resource (what ``search`` writes and these conditions find) is
 * ``intervals``: ``(name, low, high)`` of dates, numbers, quantities by unit, composites, and the texts of
   tokens, for the exact check: they need no database index, because every Interval comes in an And with a
   Range, Keys or KeyRange that narrows;
-* ``sort``: per parameter the lowest and the highest value, as sortable text.
+* ``sort``: per parameter the lowest and the highest value, as sortable text;
+* ``contained``: the indexes of contained resources, which no search of the resource itself looks into.
 
 https://hl7.org/fhir/R4/search.html
 """
@@ -25,6 +26,17 @@ class Index:
     sorted: list[str] = field(default_factory=list)
     intervals: list[tuple[str, str, str]] = field(default_factory=list)
     sort: dict[str, tuple[str, str]] = field(default_factory=dict)
+    contained: "list[Inner]" = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """The index of a contained resource; ``by`` are the parameters by which its container refers to it."""
+
+    type: str
+    id: str
+    by: tuple[str, ...]
+    index: Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +152,19 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
+class Contained:
+    """It contains a resource of ``type`` that meets the condition, and refers to that by ``parameter`` (""
+    where it need not). Comes in an And with what narrows, see ``search.contained``."""
+
+    type: str
+    condition: "Condition"
+    parameter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Refers:
-    """Chaining: by the reference parameter ``parameter`` it refers to a resource of ``type`` that meets the
-    condition."""
+    """Chaining: by the reference parameter ``parameter`` it refers to a resource of ``type``, a stored one or
+    one that it contains, that meets the condition."""
 
     parameter: str
     type: str
@@ -176,6 +198,7 @@ Condition = (
     | And
     | Or
     | Not
+    | Contained
     | Refers
     | Referred
 )
@@ -209,6 +232,9 @@ class Query:
     """A compiled search of one resource type.
 
     ``parameters`` are the (name, value) pairs that were understood, in order: the self link shows these.
+    ``contained`` says whether contained resources of the type are looked for, or are as well; the condition
+    does not say so (``search.contained.containers`` does). ``shows_contained``: these and not what contains
+    them are the matches.
     """
 
     type: str
@@ -216,8 +242,8 @@ class Query:
     sort: tuple[Sort, ...] = ()
     count: int = 0
     total: Literal["none", "estimate", "accurate"] = "none"
-    summary: str = ""
-    elements: tuple[str, ...] = ()
     parameters: tuple[tuple[str, str], ...] = ()
     ignored: tuple[tuple[str, str], ...] = ()
     includes: tuple[Include, ...] = ()
+    contained: Literal["false", "true", "both"] = "false"
+    shows_contained: bool = False

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from fhirserver.errors import TooCostly
 from fhirserver.search import query as q
+from fhirserver.search.contained import alone, inside
 from fhirserver.storage.database import Database, run
 from fhirserver.storage.documents import Document
 from fhirserver.storage.drivers import choose
@@ -39,7 +40,8 @@ async def resolve(database: Database, type: str, condition: q.Condition) -> q.Co
         case q.Not(inner):
             return q.Not(await resolve(database, type, inner))
         case q.Refers(parameter, target, inner):
-            return _refers(parameter, target, await _ids(database, target, inner))
+            found = _refers(parameter, target, await _ids(database, target, inner))
+            return q.Or((found, inside(target, inner, parameter))) if alone(inner) else found
         case q.Referred(own, source, parameter, inner):
             return _ids_of(await _referred(database, source, inner, parameter, own))
         case q.Within():
@@ -86,7 +88,8 @@ async def _confined(database: Database, type: str, plain: q.Condition, part: q.C
     match part:
         case q.Refers(parameter, target, inner):
             known = _ids_of(await _referred(database, type, plain, parameter, target))
-            return replace(part, condition=q.And((known, inner)))
+            stored = replace(part, condition=q.And((known, inner)))
+            return q.Or((stored, inside(target, inner, parameter))) if alone(inner) else stored
         case q.Referred(own, _, parameter, inner):
             known = _refers(parameter, own, await _ids(database, type, plain))
             return replace(part, condition=q.And((known, inner)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import Binary, Int64
 
-from fhirserver.search.query import Index
+from fhirserver.search.query import Index, Inner
 
 Document = dict[str, Any]
 
@@ -72,13 +72,30 @@ def to_document(stored: Stored, index: Index | None, seq: int) -> Document:
 
 
 def index_fields(index: Index) -> Document:
-    """The index as it stands beside the body."""
-    return {
+    """The index as it stands beside the body; those of contained resources have their type and id, too."""
+    fields: Document = {
         "keys": index.keys,
         "sorted": index.sorted,
         "intervals": [{"p": p, "l": low, "h": high} for p, low, high in index.intervals],
         "sort": {name: list(values) for name, values in index.sort.items()},
     }
+    if index.contained:
+        fields["contained"] = [
+            {"type": inner.type, "_id": inner.id, "by": list(inner.by), **index_fields(inner.index)}
+            for inner in index.contained
+        ]
+    return fields
+
+
+def to_index(document: Document) -> Index:
+    """The index of a document, or of what it contains."""
+    return Index(
+        list(document["keys"]),
+        list(document["sorted"]),
+        [(entry["p"], entry["l"], entry["h"]) for entry in document["intervals"]],
+        {name: (values[0], values[1]) for name, values in document["sort"].items()},
+        [Inner(c["type"], c["_id"], tuple(c["by"]), to_index(c)) for c in document.get("contained", ())],
+    )
 
 
 def to_history(stored: Stored, until: int) -> Document:

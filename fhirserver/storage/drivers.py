@@ -20,6 +20,8 @@ MOST = 16
 """So many filters are read side by side; an Or of more has no driver."""
 FEW = 12
 """Up to this rank a driver matches few resources, however large the store is."""
+CONTAINED, SELDOM = "#", 30
+"""What keys of contained resources begin with, and how broad they are at most."""
 BROAD = 50
 """From this rank on a driver may match much of a collection."""
 ALL = 100
@@ -151,6 +153,8 @@ def _breadth(key: str) -> int:
     An identifier is one resource, a code of a patient's record and a reference to a patient or a document a
     few; a code, a status, a presence key, or who did it may be half of everything.
     """
+    if key.startswith(CONTAINED):
+        return min(_breadth(key.partition(">")[2]), SELDOM)
     parameter, _, value = key.partition("|")
     type, slash, _ = value.partition("/")
     if parameter.startswith(COARSE):

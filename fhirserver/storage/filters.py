@@ -35,6 +35,9 @@ def _exact(condition: q.Condition) -> Document:
         case q.Updated(low, high):
             limits = {op: v for op, v in (("$gte", low), ("$lt", high)) if v is not None}
             return {"updated": limits} if limits else {}
+        case q.Contained(type, inner, parameter):
+            by: Document = {"by": parameter} if parameter else {}
+            return {"contained": {"$elemMatch": {"type": type, **by, "$and": [_exact(inner)]}}}
         case q.Near():
             return {"$expr": _near(condition)}
         case q.And(parts):

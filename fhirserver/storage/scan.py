@@ -9,14 +9,14 @@ from pymongo.errors import PyMongoError
 from fhirserver.errors import Unavailable
 from fhirserver.search.query import Index
 from fhirserver.storage.database import Database
-from fhirserver.storage.documents import FIELDS, Document, Stored, from_document, index_fields
+from fhirserver.storage.documents import FIELDS, Document, Stored, from_document, index_fields, to_index
 
 STEP = 200
 """So many resources are read at once."""
 FIRST_WINDOW = 500
 LARGEST_WINDOW = 2**40
 
-INDEX = {"keys": 1, "sorted": 1, "intervals": 1, "sort": 1}
+INDEX = {"keys": 1, "sorted": 1, "intervals": 1, "sort": 1, "contained": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Scan:
                 # Every type takes its numbers from the same sequence: a small type is spread thinly.
                 window = min(window * 2, LARGEST_WINDOW)
             low = high
-            yield Step([(from_document(type, d["_id"], d), _index(d)) for d in documents], low)
+            yield Step([(from_document(type, d["_id"], d), to_index(d)) for d in documents], low)
 
     async def _window(self, type: str, low: int, high: int) -> list[Document]:
         wanted = {"seq": {"$gte": low, "$lt": high}}
@@ -109,12 +109,3 @@ class Scan:
         except PyMongoError:
             raise Unavailable("The database does not take the write now") from None
         return int(done.matched_count)
-
-
-def _index(document: Document) -> Index:
-    return Index(
-        list(document["keys"]),
-        list(document["sorted"]),
-        [(entry["p"], entry["l"], entry["h"]) for entry in document["intervals"]],
-        {name: (values[0], values[1]) for name, values in document["sort"].items()},
-    )

@@ -21,7 +21,6 @@ def test_the_index_of_a_patient(definitions: Definitions) -> None:
         "gender": "female",
         "birthDate": "1979-03-14",
         "managingOrganization": {"reference": "Organization/9/_history/2"},
-        "contained": [{"resourceType": "Organization", "id": "o", "name": "Inconnue"}],
     }
     assert search.Indexer(definitions, words="off").index(patient) == Index(
         keys=[
