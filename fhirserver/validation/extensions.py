@@ -49,9 +49,9 @@ class ExtensionRule(ComplexRule):
         self._modifier = name == "modifierExtension"
 
     def check(self, item: Any, parent: dict[str, Any], node: Node, scope: Scope) -> None:
-        before = scope.report.count
+        before = scope.report.errors
         super().check(item, parent, node, scope)
-        if scope.report.count > before:
+        if scope.report.errors > before:
             return
         here = (node, self.step)
         for index, extension in enumerate(item):

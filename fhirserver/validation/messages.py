@@ -146,6 +146,10 @@ MESSAGES: dict[str, Message] = {
     "extension-repeats": Message(
         "the extension {url} is there {count} times, at most {most} expected",
         "l'extension {url} est là {count} fois, au plus {most} attendue", "defining-extensions.html"),
+    "extension-part": Message(
+        "{url} is not a part of the extension {extension}, only {wanted}",
+        "{url} n'est pas une partie de l'extension {extension}, seulement {wanted}",
+        "defining-extensions.html"),
     "modifier-unknown": Message(
         "the modifier extension {url} is not known here: what it changes cannot be taken into account",
         "l'extension modificatrice {url} n'est pas connue ici : il ne peut en être tenu compte",

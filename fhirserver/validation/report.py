@@ -41,13 +41,14 @@ def shown(value: object) -> Said:
 
 
 class Report:
-    """The first LIMIT issues, and how many there were in all."""
+    """The first LIMIT issues, how many there were in all, and how many of these were errors."""
 
-    __slots__ = ("advice", "count", "issues", "language")
+    __slots__ = ("advice", "count", "errors", "issues", "language")
 
     def __init__(self, language: Language = "en", advice: bool = False) -> None:
         self.issues: list[Issue] = []
         self.count = 0
+        self.errors = 0
         self.language: Language = language
         self.advice = advice
 
@@ -63,6 +64,7 @@ class Report:
     def note(self, severity: Severity, node: Node, code: str, key: str, /, **values: Any) -> None:
         """Say the message ``key`` about a node; its values are ``Said`` or what can be formatted."""
         self.count += 1
+        self.errors += severity == "error"
         if self.count <= LIMIT:
             message = MESSAGES[key]
             text = message.said(self.language, values)
@@ -74,6 +76,7 @@ class Report:
     ) -> None:
         """Say that an invariant does not hold; ``url`` is the canonical url of the definition it is from."""
         self.count += 1
+        self.errors += severity == "error"
         if self.count <= LIMIT:
             said = text if isinstance(text, str) else text[self.language == "fr"]
             self.issues.append(
@@ -84,6 +87,7 @@ class Report:
         """Add what another report has found."""
         room = max(LIMIT - self.count, 0)
         self.count += other.count
+        self.errors += other.errors
         self.issues += other.issues[:room]
 
     def result(self) -> list[Issue]:

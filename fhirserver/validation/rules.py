@@ -278,7 +278,7 @@ class Rules:
         ``alone`` is false where the object only adds to a value that is there (``_birthDate``).
         """
         report = scope.report
-        before = report.count
+        before = report.errors
         if type(value) is not dict:
             report.add(node, "structure", "object", name=self.name, value=shown(value))
             return False
@@ -309,10 +309,10 @@ class Rules:
             if names.isdisjoint(value):
                 report.add((node, "." + element), "required", "required", name=self.name, element=element)
         scope.depth -= 1
-        well_formed = report.count == before
+        well_formed = report.errors == before
         for invariant in self.invariants:
             invariant.check(value, node, scope, well_formed)
-        return report.count == before
+        return report.errors == before
 
     def _unknown(self, name: str, node: Node, report: Report) -> None:
         if report.full or len(name) > _LONGEST_NAME:

@@ -104,6 +104,7 @@ class Validator:
             inner.root = scope.root
             self._profile(url, resource, node, inner)
             if stance == "warn" and not scope.report.advice:
+                report.errors = 0
                 report.issues = [
                     replace(issue, severity="warning") if issue.severity == "error" else issue
                     for issue in report.issues

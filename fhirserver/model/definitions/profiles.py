@@ -65,8 +65,8 @@ def _element(element: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Operators(msgspec.Struct, frozen=True):
-    """What an operator's packages and files add: profiles as trimmed JSON by url, and the value sets these bind
-    to, as far as they can be expanded."""
+    """What packages and files of the operator add: profiles as trimmed JSON by url, the value sets these bind
+    to as far as they can be expanded."""
 
     profiles: dict[str, bytes] = {}
     value_sets: dict[str, ValueSet] = {}

@@ -19,6 +19,8 @@ from fhirserver.validation.profiles.elements import (
 )
 
 BY_TYPE = Slicing((("type", "$this"),))
+BY_URL = Slicing((("value", "url"),))
+_EXTENSIONS = ("extension", "modifierExtension")
 _SILENT = frozenset(("ele-1", "ext-1"))
 
 
@@ -99,6 +101,8 @@ class Building:
         outer, _, inner = name.rpartition("/")
         if inner and outer:
             sliced = self._slice(sliced, outer)
+        if sliced.name in _EXTENSIONS:
+            sliced.slicing = sliced.slicing or BY_URL
         found = sliced.slices.get(name)
         if found is None:
             structure = sliced.structure or self._named(name, sliced.name)

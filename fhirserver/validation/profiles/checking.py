@@ -166,7 +166,8 @@ class Checking:
                     "warning", item.place, "code-invalid", "extensible", value=value, wanted=wanted
                 )
         elif codings:
-            scope.report.add(item.place, "code-invalid", "codings", value=value, wanted=wanted)
+            key = "code" if type(item.node.value) is str else "codings"
+            scope.report.add(item.place, "code-invalid", key, value=value, wanted=wanted)
         else:
             scope.report.add(item.place, "code-invalid", "no-coding", wanted=wanted)
 

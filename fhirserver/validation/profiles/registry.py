@@ -14,17 +14,17 @@ from fhirserver.validation.fhirpath import Model, Node
 from fhirserver.validation.knowledge import Knowledge
 from fhirserver.validation.profiles.building import Building, UnusableProfile
 from fhirserver.validation.profiles.checking import Checking
-from fhirserver.validation.profiles.elements import CANONICAL, Constrained
+from fhirserver.validation.profiles.elements import CANONICAL, MISSING, Constrained
 from fhirserver.validation.profiles.placing import Item
 from fhirserver.validation.report import Node as Place
-from fhirserver.validation.report import Report
+from fhirserver.validation.report import Report, shown
 from fhirserver.validation.rules import MAX_DEPTH, Scope
 
 
 class Profile:
     """A profile or an extension's definition, compiled; ``contexts`` are (type, expression)."""
 
-    __slots__ = ("_checking", "contexts", "modifier", "most", "tree", "type", "url", "version")
+    __slots__ = ("_checking", "_parts", "contexts", "modifier", "most", "tree", "type", "url", "version")
 
     def __init__(self, definition: Mapping[str, Any], tree: Constrained, checking: Checking) -> None:
         self.url = str(definition["url"])
@@ -40,9 +40,20 @@ class Profile:
         most = root.get("max", "*")
         self.most = None if most == "*" else int(most)
         self._checking = checking
+        inner = tree.children.get("extension")
+        urls = (
+            (s.children["url"].fixed for s in inner.slices.values() if "url" in s.children) if inner else ()
+        )
+        self._parts = tuple(str(url) for url in urls if url is not MISSING)
 
     def check(self, item: dict[str, Any], node: Place, scope: Scope) -> None:
-        """Report what it says against an element."""
+        """Report what it says against an element; of an extension, also the parts it does not have."""
+        for index, part in enumerate(item.get("extension", ()) if self._parts else ()):
+            url = part.get("url", "")
+            if url not in self._parts and "/" not in url and ":" not in url:
+                values = {"url": shown(url), "extension": self.url, "wanted": ", ".join(self._parts)}
+                place = ((node, ".extension"), index)
+                scope.report.add(place, "extension", "extension-part", **values)
         self.check_item(Item(Node(item, self.type, self.type), node), scope)
 
     def check_item(self, item: Item, scope: Scope) -> None:

@@ -177,6 +177,8 @@ class Slices:
                     for more in (s, *filter(None, [self._lookup.tree(url)]))
                 ]
         found = [tree.children[step]] if step in tree.children else []
+        for child in found[:]:  # what has to be among its items
+            found += [s for s in child.slices.values() if s.least or len(child.slices) == 1]
         for kind in tree.kinds:
             for url in kind.profiles:
                 other = self._lookup.tree(url)

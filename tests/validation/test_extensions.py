@@ -1,0 +1,72 @@
+from typing import Any
+
+import pytest
+
+from fhirserver.validation import Validator
+
+Element = dict[str, Any]
+
+BASE = "http://hl7.org/fhir/StructureDefinition/"
+PLACE = {"url": BASE + "patient-birthPlace", "valueAddress": {"city": "Lyon"}}
+TIME = {"url": BASE + "patient-birthTime", "valueDateTime": "2000-01-01T10:00:00Z"}
+NATIONALITY: Element = {
+    "url": BASE + "patient-nationality",
+    "extension": [{"url": "code", "valueCodeableConcept": {"text": "FR"}}],
+}
+OFFICIAL = {"url": BASE + "iso21090-EN-qualifier", "valueCode": "BR"}
+
+
+def patient(**elements: Any) -> Element:
+    return {"resourceType": "Patient", **elements}
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        patient(extension=[PLACE]),
+        patient(birthDate="2000-01-01", _birthDate={"extension": [TIME]}),
+        patient(extension=[NATIONALITY, NATIONALITY]),
+        patient(name=[{"family": "A", "_family": {"extension": [OFFICIAL]}}]),
+        patient(name=[{"given": ["A", "B"], "_given": [None, {"extension": [OFFICIAL]}]}]),
+        patient(contained=[patient(id="p", extension=[PLACE])], link=[
+            {"other": {"reference": "#p"}, "type": "seealso"}]),
+        {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient(extension=[PLACE])}]},
+    ],
+)  # fmt: skip
+def test_right(validator: Validator, resource: Element) -> None:
+    assert validator.validate(resource) == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "rule", "severity", "expression"),
+    [
+        (patient(birthDate="2000", _birthDate={"extension": [PLACE]}), "extension-context", "error",
+         "Patient.birthDate.extension[0]"),
+        ({"resourceType": "Organization", "name": "A", "extension": [PLACE]}, "extension-context", "error",
+         "Organization.extension[0]"),
+        (patient(extension=[{**PLACE, "valueAddress": {"city": "Lyon"}, "url": TIME["url"]}]),
+         "extension-context", "error", "Patient.extension[0]"),
+        (patient(extension=[{"url": PLACE["url"], "valueString": "Lyon"}]), "profile-choice", "error",
+         "Patient.extension[0].value.ofType(string)"),
+        (patient(extension=[{"url": NATIONALITY["url"], "extension": [{"url": "x", "valueCode": "a"}]}]),
+         "extension-part", "error", "Patient.extension[0].extension[0]"),
+        (patient(extension=[{"url": NATIONALITY["url"],
+                             "extension": NATIONALITY["extension"] * 2}]),
+         "profile-max", "error", "Patient.extension[0].extension"),
+        (patient(modifierExtension=[PLACE]), "extension-no-modifier", "error",
+         "Patient.modifierExtension[0]"),
+        (patient(modifierExtension=[{"url": "https://example.org/x", "valueBoolean": True}]),
+         "modifier-unknown", "warning", "Patient.modifierExtension[0]"),
+        (patient(extension=[PLACE, PLACE]), "extension-repeats", "warning", "Patient.extension"),
+    ],
+)  # fmt: skip
+def test_wrong(validator: Validator, resource: Element, rule: str, severity: str, expression: str) -> None:
+    issues = validator.validate(resource)
+    assert (rule, severity, expression) in [(i.rule, i.severity, i.expression) for i in issues]
+
+
+def test_an_unknown_extension_is_told_where_advice_is_wanted(validator: Validator) -> None:
+    resource = patient(extension=[{"url": "https://example.org/x", "valueBoolean": True}])
+    assert validator.validate(resource) == []
+    rules = {issue.rule: issue.severity for issue in validator.validate(resource, advice=True)}
+    assert rules == {"extension-unknown": "information", "dom-6": "warning"}
