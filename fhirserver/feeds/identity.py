@@ -44,7 +44,7 @@ def find_patient(entry: Entry, found: dict[Key, list[Found]], issues: list[Issue
     for keys in other_keys(entry):
         matches = {match.stored.reference: match for key in keys for match in found.get(key, ())}
         if entry.key and is_ins({"system": entry.key.system}):
-            same = {name: match for name, match in matches.items() if _may_be(entry.resource, match.resource)}
+            same = {name: match for name, match in matches.items() if may_be(entry.resource, match.resource)}
             if len(same) < len(matches):
                 text = "A local number of this patient is also that of a patient with another INS"
                 issues.append(Issue("warning", "conflict", text, "Patient.identifier"))
@@ -59,7 +59,7 @@ def find_patient(entry: Entry, found: dict[Key, list[Found]], issues: list[Issue
     return None
 
 
-def _may_be(sent: Resource, stored: Resource) -> bool:
+def may_be(sent: Resource, stored: Resource) -> bool:
     """Whether both may be one person: not where both have a national identity (INS) and none in common."""
     here, came = ins_values(stored.get("identifier", [])), ins_values(sent.get("identifier", []))
     return not (here and came) or bool(here & came)
@@ -67,7 +67,7 @@ def _may_be(sent: Resource, stored: Resource) -> bool:
 
 def check_identity(sent: Resource, stored: Resource) -> None:
     """Raises Held when both have a national identity (INS) and none in common."""
-    if not _may_be(sent, stored):
+    if not may_be(sent, stored):
         _contradict("The patient found by another identifier has another INS")
 
 

@@ -1,78 +1,159 @@
-"""Messages that come late: an older ADT must not undo what a newer one of the same source has said.
+"""Messages that come late: an older one must not undo what a newer one of the same source has said.
 
 When something happened is ``Provenance.recorded``: EVN-2, else MSH-7. Clocks of different sources differ, so
-only messages of one source are compared.
+only messages of one source are compared, and only those of one kind (ADT with ADT, results with results).
 """
 
-import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from fhirserver.feeds.entries import Entry
-from fhirserver.feeds.lookup import Found
-from fhirserver.feeds.merge import equal, merge
+from fhirserver.feeds.merge import absent, equal, merge
 from fhirserver.model import json
 from fhirserver.model.json import Resource
 from fhirserver.server import Server
+from mappings.core.effects import Movement
 from mappings.core.result import Issue
 
 _NEWER: Final = 50
 """So many newer messages are looked through for one of the source."""
-_CHOICE: Final = re.compile(r"\A_|(?:Boolean|DateTime|Integer)\Z")
+_TOGETHER: Final = 100
+"""So many resources are asked about at once."""
+
+_FILLED: Final = frozenset(
+    {"Patient", "RelatedPerson", "Encounter", "AllergyIntolerance", "Condition", "Practitioner"}
+)
+"""To these a late message adds what is absent; of other resources it says what was once, and changes none."""
+_APART: Final = frozenset({"Binary", "DocumentReference", "List", "Provenance"})
+"""Documents have versions of their own."""
+
+_FINALITY: Final = {
+    "registered": 0,
+    "partial": 1,
+    "preliminary": 1,
+    "final": 2,
+    "amended": 3,
+    "appended": 3,
+    "corrected": 3,
+}
+"""Status of an Observation or DiagnosticReport -> what it does not go back behind."""
 
 
-async def keep_what_is_newer(entries: list[Entry], server: Server) -> Iterable[Issue]:
-    """Let a late ADT only add to the Patient what is absent there; an issue says so.
+@dataclass(slots=True)
+class Newer:
+    """What newer messages of the same source were about: references. ``lists`` says that one of them was
+    about allergies or relatives, so that it had a later list of them."""
+
+    references: set[str] = field(default_factory=set)
+
+    def lists(self, type: str) -> bool:
+        return any(reference.startswith(f"{type}/") for reference in self.references)
+
+
+async def keep_what_is_newer(
+    entries: list[Entry], server: Server, snapshot: bool
+) -> tuple[Newer, list[Issue]]:
+    """Let a late message only add what is absent, or nothing; an issue says so.
+
+    Args:
+        snapshot: the message has lists, whose effects depend on whether it is late.
 
     Raises:
         Unavailable.
     """
-    events = [e.resource for e in entries if e.type == "Provenance" and _trigger(e.resource).startswith("A")]
+    issues = _keep_final(entries)
+    event = next((e.resource for e in entries if e.type == "Provenance" and _trigger(e.resource)), None)
+    changing = [entry for entry in entries if _changes(entry)]
+    patients = [e for e in entries if e.type == "Patient" and e.is_stored and snapshot]
+    if event is None or not (changing or patients):
+        return Newer(), issues
+    newer = await _newer(event, [e.found.stored.reference for e in (*changing, *patients) if e.found], server)
+    late = [e for e in changing if e.found and e.found.stored.reference in newer.references]
+    for entry in late:
+        _hold_back(entry)
+    if late:
+        types = ", ".join(sorted({entry.type for entry in late}))
+        text = f"The message is older than what is stored ({types}): it only adds what is absent"
+        issues.append(Issue("information", "informational", text, "EVN-2"))
+    return newer, issues
+
+
+def _keep_final(entries: list[Entry]) -> list[Issue]:
+    """Leave out results that are less final than what is stored: P after F, F after C."""
+    kept = 0
     for entry in entries:
-        if entry.type != "Patient" or not entry.asserts or not entry.found or not entry.found.resource:
-            continue
-        stored = entry.found.resource
-        if not events or equal(merge(stored, entry.resource, entry.cleared), stored):
-            continue
-        if await _is_late(events[0], entry.found, server):
-            entry.resource, entry.cleared = _absent(stored, entry.resource), set()
-            text = "The message is older than what is stored: of the patient it only adds what is absent"
-            return [Issue("information", "informational", text, "EVN-2")]
-    return []
+        if entry.type in ("Observation", "DiagnosticReport") and entry.asserts and entry.is_stored:
+            sent, stored = entry.resource.get("status"), entry.stored.get("status")
+            wrong = stored == "entered-in-error" and sent in ("registered", "partial", "preliminary")
+            if wrong or _FINALITY.get(str(sent), 9) < _FINALITY.get(str(stored), 0):
+                entry.dropped = True
+                kept += 1
+    text = f"{kept} results are less final than what is stored: left out"
+    return [Issue("information", "informational", text, "OBX-11")] if kept else []
 
 
-async def _is_late(event: Resource, patient: Found, server: Server) -> bool:
-    """Whether a newer ADT of the same source has been processed for the patient."""
-    if not event.get("recorded") or not _source(event):
+def _changes(entry: Entry) -> bool:
+    if not entry.asserts or not entry.is_stored or entry.dropped or entry.type in _APART:
         return False
-    wanted = [("target", patient.stored.reference), ("recorded", f"gt{event['recorded']}")]
-    page = await server.repository.search(server.compile("Provenance", wanted), None, _NEWER)
-    newer = (json.stored(stored.body) for stored in page.resources)
-    return any(_source(other) == _source(event) and _trigger(other).startswith("A") for other in newer)
+    return not equal(merge(entry.stored, entry.resource, entry.cleared), entry.stored)
 
 
-def _absent(stored: Resource, sent: Resource) -> Resource:
-    """What is sent of elements that are not stored, and of kinds that are not stored in lists that unite."""
-    united = merge(sent, stored)
-    taken = {_element(name) for name in stored}
-    return {
-        name: united[name]
-        for name in sent
-        if name in stored or name == "resourceType" or _element(name) not in taken
-    }
+async def _newer(event: Resource, references: list[str], server: Server) -> Newer:
+    """What newer messages of the same source and kind, about one of these, were about."""
+    newer = Newer()
+    recorded, source = event.get("recorded"), _source(event)
+    if not recorded or not source:
+        return newer
+    wanted = sorted(set(references))
+    for start in range(0, len(wanted), _TOGETHER):
+        targets = ",".join(wanted[start : start + _TOGETHER])
+        query = server.compile("Provenance", [("target", targets), ("recorded", f"gt{recorded}")])
+        page = await server.repository.search(query, None, _NEWER)
+        for other in (json.stored(stored.body) for stored in page.resources):
+            if _source(other) == source and _trigger(other)[:1] == _trigger(event)[:1]:
+                newer.references |= set(_targets(other))
+    return newer
 
 
-def _element(name: str) -> str:
-    """The element that a property is of: ``deceasedBoolean`` and ``deceasedDateTime`` are one."""
-    return _CHOICE.sub("", name)
+def _hold_back(entry: Entry) -> None:
+    """Let an entry only add: elements that are absent, places the patient has been in before."""
+    if entry.type not in _FILLED:
+        entry.dropped = True
+        return
+    entry.resource, entry.cleared = _with_parts(entry.stored, entry.resource), set()
+    entry.withdrawn = {}
+    movement = entry.movement
+    if movement and movement.action == "update":
+        entry.movement = Movement("none", movement.time)
+    if movement and movement.action == "cancel" and not movement.identifier:
+        entry.movement = Movement("none", movement.time)
+
+
+def _with_parts(stored: Resource, sent: Resource) -> Resource:
+    """What is absent, and of a period or stay the parts that are; the places for their history."""
+    added = absent(stored, sent)
+    if sent.get("resourceType") == "Encounter":
+        for name in ("period", "hospitalization"):
+            if name in sent and name in stored:
+                added[name] = {**sent[name], **stored[name]}
+        if "location" in sent:
+            added["location"] = sent["location"]
+    return added
 
 
 def _trigger(provenance: Resource) -> str:
-    codings = provenance.get("activity", {}).get("coding", [{}])
-    return str(codings[0].get("code", ""))
+    """The event of a message (HL7 table 0003); "" of another Provenance."""
+    codings: Iterable[Resource] = provenance.get("activity", {}).get("coding", ())
+    return next((str(c["code"]) for c in codings if str(c.get("system", "")).endswith("v2-0003")), "")
 
 
 def _source(provenance: Resource) -> str:
     """The system of the control ids of the sender."""
     entities = provenance.get("entity", [{}])
     return str(entities[0].get("what", {}).get("identifier", {}).get("system", ""))
+
+
+def _targets(provenance: Resource) -> Iterable[str]:
+    for target in provenance.get("target", ()):
+        yield "/".join(str(target.get("reference", "")).split("/")[:2])

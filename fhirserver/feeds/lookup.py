@@ -15,6 +15,8 @@ from fhirserver.storage.lookups import TO_DECIDE
 from mappings.core.bundle import KEY_SYSTEM
 
 _NAMES: Final = uuid.UUID("6f6d7a52-3b0e-4f0c-9d57-0c1d2b7a9f11")
+_REPLACED: Final = 10
+"""So many times is followed who has replaced a patient."""
 _MATCHES: Final = 20
 """So many resources of one identifier are read."""
 
@@ -104,6 +106,24 @@ async def find_ids(wanted: list[tuple[str, str]], server: Server) -> dict[Any, A
     }
 
 
+async def survivor_of(found: Found, server: Server) -> Found:
+    """The patient that has replaced this one, and the one that has replaced that; itself when none has.
+
+    Raises:
+        Unavailable.
+    """
+    for _ in range(_REPLACED):
+        links = found.resource.get("link", ()) if found.stored.type == "Patient" else ()
+        names = [link["other"].get("reference", "") for link in links if link.get("type") == "replaced-by"]
+        ids = [name.removeprefix("Patient/") for name in names if name.startswith("Patient/")]
+        there = await find_ids([("Patient", id) for id in ids], server) if ids else {}
+        left = next((f for f in there.values() if f.resource), None)
+        if left is None:
+            break
+        found = left
+    return found
+
+
 async def _search(key: Key, server: Server) -> list[Found]:
     server.check_type(key.type)
     criterion = ("identifier", key.token)
@@ -124,10 +144,13 @@ async def _search(key: Key, server: Server) -> list[Found]:
 
 
 def _remaining(found: list[Found]) -> list[Found]:
-    """Without the patients that another one of them has replaced: it has their identifiers since."""
+    """Without the patients that another one of them has replaced, and visits that were merged into another
+    one: it has their identifiers since."""
     names = {f.stored.reference for f in found}
 
     def replaced(resource: Resource) -> bool:
+        if resource["resourceType"] == "Encounter":
+            return bool(resource.get("status") == "entered-in-error")
         return any(
             link.get("type") == "replaced-by" and link["other"].get("reference") in names
             for link in resource.get("link", ())

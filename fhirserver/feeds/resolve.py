@@ -4,23 +4,30 @@ A mapped Bundle is conditional (see ``mappings.core.result.Mapped``): its entrie
 what is stored, and left out where nothing changes; what is new gets an id that a repetition gets again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fhirserver.feeds import documents
-from fhirserver.feeds.entries import Entry, fold, join
+from fhirserver.feeds.entries import Entry, fold, join, leave_out_types
 from fhirserver.feeds.identity import check_identity, find_patient, other_keys
 from fhirserver.feeds.known import leave_out
 from fhirserver.feeds.lateness import keep_what_is_newer
-from fhirserver.feeds.lookup import Found, Key, find, find_ids, identifier_key, named
-from fhirserver.feeds.merge import equal, merge, point
+from fhirserver.feeds.lookup import Found, Key, find, find_ids, identifier_key, named, survivor_of
+from fhirserver.feeds.merge import equal, merge, point, withdraw
+from fhirserver.feeds.places import after
+from fhirserver.feeds.replacement import check_renamed, follow_merged, replace
+from fhirserver.feeds.snapshot import end_what_is_not_listed, find_lists
+from fhirserver.feeds.subject import check_subjects
+from fhirserver.feeds.unlinking import unlink
 from fhirserver.interactions import assertions
 from fhirserver.interactions.documents import replacing, superseded
 from fhirserver.model import json
 from fhirserver.model.json import Resource
 from fhirserver.server import Server
 from mappings.core.bundle import full_url
+from mappings.core.effects import Effects
 from mappings.core.result import Held, Issue, Mapped
 
 
@@ -41,7 +48,9 @@ class _Work:
     targets: dict[str, str] = field(default_factory=dict)
     related: dict[Key, list[Found]] = field(default_factory=dict)
     updates: dict[str, tuple[Found, Resource]] = field(default_factory=dict)
-    """Stored documents, by reference, that change because of others, and what they become."""
+    """What is stored, by reference, and changes because of the entries, and what it becomes."""
+    records: list[Resource] = field(default_factory=list)
+    """Provenance of what was merged."""
 
 
 async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) -> Resolved:
@@ -54,24 +63,34 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
         Held: a person must decide: several resources match, an identity disagrees, a document is in doubt.
         Unavailable: the database does not answer.
     """
-    work = _Work(fold(mapped))
-    await _look_up(work, server, seed, repeated)
-    work.issues += await keep_what_is_newer(work.entries, server)
+    entries, effects = fold(mapped)
+    work = _Work(*leave_out_types(entries, server.types))
+    await _look_up(work, effects.renamed, server, seed, repeated)
+    lists = await find_lists(work.entries, effects.snapshots, server)
+    await _replace(work, effects, server)
+    newer, issues = await keep_what_is_newer(work.entries, server, snapshot=bool(effects.snapshots))
+    ended, more = end_what_is_not_listed(work.entries, lists, newer)
+    work.issues += [*issues, *more]
+    work.updates |= ended
     known = leave_out(work.entries, _late(work))
-    work.targets, work.updates = known.targets, known.labelled
+    work.targets = known.targets
+    work.updates |= known.labelled
     for entry in work.entries:
         if entry.id:
             work.targets[entry.url] = f"{entry.type}/{entry.id}"
     for entry in work.entries:
         if not entry.dropped:
             entry.resource = point(entry.resource, work.targets)
+    check_subjects(work.entries, effects.moved, work.issues)
     gone = _relate_documents(work)
     work.updates |= await _taken_back(gone, work, server)
-    written = [made for entry in join(work.entries) if (made := _write(entry))]
+    zone = ZoneInfo(server.settings.timezone)
+    written = [made for entry in join(work.entries) if (made := _write(entry, zone))]
     written += [
         _put(resource, reference, ifMatch=found.stored.etag)
         for reference, (found, resource) in work.updates.items()
     ]
+    written += [_put(record, f"Provenance/{record['id']}") for record in work.records]
     touched = {entry["fullUrl"] for entry in written}
     unchanged = {
         e.found.versioned: None
@@ -82,28 +101,50 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     return Resolved(bundle, work.issues, list(unchanged))
 
 
-async def _look_up(work: _Work, server: Server, seed: str, repeated: bool) -> None:
+async def _replace(work: _Work, effects: Effects, server: Server) -> None:
+    """Follow, make and undo merges."""
+    work.issues += follow_merged(work.entries, effects)
+    for done in (
+        await unlink(work.entries, effects.unlinked, server, work.issues),
+        await replace(work.entries, effects.replaced, server, work.issues),
+    ):
+        work.updates |= done.updates
+        work.records += done.records
+
+
+async def _look_up(work: _Work, renamed: Collection[str], server: Server, seed: str, repeated: bool) -> None:
     sent = [e.resource for e in work.entries if e.type == "DocumentReference"]
     related = [key for document in sent for key in documents.related_keys(document)]
     own = [entry.key for entry in work.entries if entry.key]
     others = [key for entry in work.entries for keys in other_keys(entry) for key in keys]
-    found = await find([*own, *others, *related], server)
+    new = {
+        e.url: [identifier_key(e.type, i) for i in e.resource["identifier"]]
+        for e in work.entries
+        if e.url in renamed
+    }
+    found = await find([*own, *others, *related, *(key for keys in new.values() for key in keys)], server)
     for entry in work.entries:
         if entry.always_new:
             entry.id = named(seed, entry.url)
             continue
         matches = found.get(entry.key, []) if entry.key else []
+        if not matches and entry.url in renamed:  # the change of its number comes again
+            matches = next((found[key] for key in new[entry.url] if key in found), [])
         if matches:
-            entry.found = _the_one(entry, matches, work.issues)
+            left = [await survivor_of(match, server) for match in matches]
+            one_each = list({match.stored.reference: match for match in left}.values())
+            entry.found = _the_one(entry, one_each, work.issues)
             entry.id = entry.found.stored.id
+            if entry.url in renamed:
+                check_renamed(entry, found)
         elif entry.type == "Patient" and (patient := find_patient(entry, found, work.issues)):
             _take_for(entry, patient)
         elif entry.key:
             entry.id = entry.key.id
     if repeated:
-        new = [e for e in work.entries if e.always_new]
-        there = await find_ids([(e.type, e.id) for e in new], server)
-        for entry in new:
+        always_new = [e for e in work.entries if e.always_new]
+        there = await find_ids([(e.type, e.id) for e in always_new], server)
+        for entry in always_new:
             entry.found = there.get((entry.type, entry.id))
     work.related = {key: found.get(key, []) for key in related}
 
@@ -217,22 +258,32 @@ def _pair(identifier: Resource) -> tuple[Any, Any]:
     return identifier.get("system"), identifier.get("value")
 
 
-def _write(entry: Entry) -> Resource | None:
+def _write(entry: Entry, zone: ZoneInfo) -> Resource | None:
     """The entry of the transaction; None when there is nothing to write."""
     if entry.found is None:
         return _create(entry)
     stored = entry.found.stored
     if entry.found.resource:
         if entry.type == "Patient":
-            check_identity(entry.resource, entry.found.resource)
-        if not entry.asserts:
+            check_identity(entry.resource, entry.stored)
+        if not entry.asserts and entry.base is None:
             return None
-        resource = merge(entry.found.resource, entry.resource, entry.cleared)
+        resource = _joined(entry, zone) if entry.asserts else entry.stored
         if equal(resource, entry.found.resource):
             return None
     else:
         resource = {**entry.resource, "id": stored.id}
     return _put(resource, stored.reference, ifMatch=stored.etag)
+
+
+def _joined(entry: Entry, zone: ZoneInfo) -> Resource:
+    """What is stored with what the entry says of it."""
+    before = withdraw(entry.stored, entry.withdrawn)
+    sent = {n: value for n, value in entry.resource.items() if n not in entry.assumed or n not in before}
+    resource = merge(before, sent, entry.cleared)
+    if entry.movement:
+        resource = after(before, sent.get("location", []), resource, entry.movement, zone)
+    return resource
 
 
 def _create(entry: Entry) -> Resource:

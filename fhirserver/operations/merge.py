@@ -191,7 +191,7 @@ async def _decide(source: Stored, target: Stored, wanted: Resource | None, serve
         Change(source, merging.retired(was, target.reference, server.base_url)),
         Change(target, merging.surviving(will, was, server.base_url)),
         done,
-        await _moves(source, target, server),
+        await moves(source, target.reference, server),
     )
 
 
@@ -215,9 +215,13 @@ def _check(source: Stored, target: Stored, was: Resource, will: Resource, base_u
     return bool(into_all)
 
 
-async def _moves(source: Stored, target: Stored, server: "Server") -> list[Change]:
-    """What refers to the source, referring to the target."""
-    patients = (source.reference, target.reference)
+async def moves(source: Stored, target: str, server: "Server") -> list[Change]:
+    """What refers to the source, referring to the target (a reference).
+
+    Raises:
+        TooCostly: too much refers to the source.
+    """
+    patients = (source.reference, target)
     found = [
         tuple(name.split("/"))
         for name in await referring_to(source, server, MOST + 1 + len(patients))
@@ -234,7 +238,7 @@ async def _moves(source: Stored, target: Stored, server: "Server") -> list[Chang
         ):
             if stored and not stored.deleted:
                 resource = json.stored(stored.body)
-                made = merging.moved(resource, source.reference, target.reference, server.base_url)
+                made = merging.moved(resource, source.reference, target, server.base_url)
                 if made != resource:
                     moves.append(Change(stored, made))
         await asyncio.sleep(0)

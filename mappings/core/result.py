@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mappings.core.effects import Effects
+
 Element = dict[str, Any]
 """A FHIR element or resource as a plain dict, shaped as its JSON."""
 
@@ -46,7 +48,8 @@ class Mapped:
 
     ``cleared`` names, per fullUrl, the elements the input deletes explicitly (HL7 null ``""``).
     ``unread`` names what was sent and never looked at. ``patient`` is the key (``system|value``) whose
-    messages must stay in order. ``unmapped`` are the codes that stay as the sender has them.
+    messages must stay in order. ``unmapped`` are the codes that stay as the sender has them. ``effects`` is
+    what is to be done with what is stored, beyond storing the Bundle.
     """
 
     bundle: Element
@@ -55,6 +58,7 @@ class Mapped:
     cleared: dict[str, set[str]] = field(default_factory=dict)
     patient: str = ""
     unmapped: list[Unmapped] = field(default_factory=list)
+    effects: Effects = field(default_factory=Effects)
 
 
 class MappingError(Exception):

@@ -6,6 +6,7 @@ https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-al1-to-allergyintole
 from typing import Final
 
 from mappings.core.bundle import prune, put
+from mappings.core.effects import Snapshot
 from mappings.core.result import Element
 from mappings.hl7v2.context import ALTERNATE_CODES, Context
 from mappings.hl7v2.datatypes import (
@@ -46,12 +47,20 @@ NONE_KNOWN: Final = {
 
 
 def add_allergies(segments: list[Segment], subject: Subject, context: Context) -> None:
-    """Add an entry per AL1 and IAM segment; IAM-6 X changes nothing."""
+    """Add an entry per AL1 and IAM segment; IAM-6 X changes nothing.
+
+    Without action codes they are a list: what the source has listed before and does not list now is no
+    longer so (``Source.snapshots``). No segment says nothing; one that is null says that there is none.
+    """
+    whole = bool(segments) and not any(segment.name == "IAM" and segment[6] for segment in segments)
     for segment in segments:
         segment.mark_read(1)
-        code_field = segment[3] if segment[3] else segment[27] if segment.name == "IAM" else segment[3]
+        code_field = segment[3] if segment[3] or segment.name != "IAM" else segment[27]
+        if _is_null(segment):
+            continue
         if not code_field:
             context.issue("warning", "required", "An allergy without what to: left out", segment[3].location)
+            whole = False
             continue
         if segment.name == "IAM" and str(segment[6][1]).upper() == "X":
             continue
@@ -62,12 +71,20 @@ def add_allergies(segments: list[Segment], subject: Subject, context: Context) -
         identifier = allergy["identifier"][0]
         url = context.url("AllergyIntolerance", identifier["system"], identifier["value"])
         context.entries.append(put(url, allergy, identifier))
+    if whole and any(segment.name in context.source.snapshots for segment in segments):
+        context.effects.snapshots.append(Snapshot("AllergyIntolerance", subject.url, context.source_uri))
+
+
+def _is_null(segment: Segment) -> bool:
+    """``AL1|""`` and ``AL1|1||""``: there is none (any more)."""
+    return segment.is_null(1) or (segment.is_null(3) and not segment[2])
 
 
 def al1_to_allergy_intolerance(al1: Segment, code: Field, subject: Subject, context: Context) -> Element:
     allergy: Element = prune(
         {
             "resourceType": "AllergyIntolerance",
+            "meta": {"source": context.source_uri},
             "identifier": [_derived(code, al1[2], subject, context)],
             "clinicalStatus": _coded("allergyintolerance-clinical", "active"),
             **_type_and_category(al1[2], code, context),
@@ -95,6 +112,7 @@ def iam_to_allergy_intolerance(iam: Segment, code: Field, subject: Subject, cont
     allergy: Element = prune(
         {
             "resourceType": "AllergyIntolerance",
+            "meta": {"source": context.source_uri},
             "identifier": [identifier],
             "clinicalStatus": _coded("allergyintolerance-clinical", clinical),
             "verificationStatus": _coded("allergyintolerance-verification", verification),

@@ -32,6 +32,7 @@ _EXCLUSIVE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 
 _WITH: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "AllergyIntolerance": {"code": ("clinicalStatus", "verificationStatus")},
+    "Condition": {"code": ("clinicalStatus", "verificationStatus")},
     "DiagnosticReport": {"status": ("_status",)},
     "DocumentReference": {"status": ("_status", "docStatus", "_docStatus")},
     "Immunization": {"status": ("_status", "statusReason", "isSubpotent")},

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from mappings.core import times, translation
 from mappings.core.bundle import derived_identifier, full_url
+from mappings.core.effects import Effects
 from mappings.core.result import Element, Issue, Severity
 from mappings.core.source import Source
 from mappings.hl7v2.reader import Message
@@ -31,6 +32,7 @@ class Context:
     entries: list[Element] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     cleared: dict[str, set[str]] = field(default_factory=dict)
+    effects: Effects = field(default_factory=Effects)
 
     def url(self, *parts: str) -> str:
         """The fullUrl of what these parts identify in this source."""
@@ -43,6 +45,11 @@ class Context:
     def default_system(self) -> str:
         """System of identifiers sent without an assigning authority."""
         return self.source.authorities.get("", f"urn:x-hl7v2:{quote(self.source.name, safe='')}")
+
+    @property
+    def source_uri(self) -> str:
+        """The source as a URI: ``meta.source`` of what only it may take back."""
+        return f"urn:x-hl7v2:{quote(self.source.name, safe='')}"
 
     def issue(self, severity: Severity, code: str, text: str, location: str) -> None:
         self.issues.append(Issue(severity, code, text, location))

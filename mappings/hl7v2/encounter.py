@@ -9,50 +9,69 @@ from mappings.core.bundle import mention, prune, put
 from mappings.core.codes import V3
 from mappings.core.result import Element
 from mappings.hl7v2.context import Context
-from mappings.hl7v2.datatypes import cwe_to_codeable_concept, cx_to_identifier, dr_to_period
+from mappings.hl7v2.datatypes import cwe_to_codeable_concept, cx_to_identifier, dr_to_period, dtm_to_date_time
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.people import practitioners
 from mappings.hl7v2.segment import Field, Segment
 from mappings.hl7v2.tables import ENCOUNTER_CLASS, ENCOUNTER_STATUS, TERMINOLOGY
 
-STATUS_OF_EVENT: Final = {"A01": "in-progress", "A05": "planned"}
-"""Where the event decides; elsewhere the patient class does. The official table has A04 as planned, but A04
-registers a patient who is there, and A08 as unknown, which would undo what an A01 said."""
-
-PARTICIPANTS: Final = {7: "ATND", 8: "REF", 9: "CON", 17: "ADM"}
+PARTICIPANTS: Final = {7: "ATND", 8: "REF", 9: "CON", 17: "ADM", 52: "PART"}
 """PV1 field -> v3-ParticipationType."""
+
+PLANNED_START: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Encounter.plannedStartDate"
+PLANNED_END: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Encounter.plannedEndDate"
+ARRIVAL: Final = "http://hl7.org/fhir/StructureDefinition/encounter-modeOfArrival"
+
+_OTHER_NUMBERS: Final = (5, 50)
+"""Preadmission number and alternate visit ids."""
 
 
 def add_encounter(
     pv1: Segment | None, subject: Subject, context: Context, *, pv2: Segment | None = None, assert_it: bool
 ) -> Element | None:
     """Add the Encounter entry and give its reference; None when the visit has no number (PV1-19)."""
-    if pv1 is None:
+    encounter = pv1_to_encounter(pv1, pv2, subject, context) if pv1 is not None else None
+    if encounter is None:
         return None
-    pv1.mark_read(1)
-    number = next((cx for cx in pv1.all(19)), None)
-    identifier = cx_to_identifier(number, context) if number else None
-    if identifier is None:
-        return None
-    encounter = pv1_to_encounter(pv1, identifier, subject, context)
-    if pv2 is not None:
-        encounter |= prune({"reasonCode": [cwe_to_codeable_concept(pv2[3], context)]}) or {}
-    url = context.url("Encounter", identifier["system"], identifier["value"])
+    identifier = encounter["identifier"][0]
+    url = encounter_url(identifier, context)
     entry = put if assert_it else mention
     context.entries.append(entry(url, encounter, identifier))
     return {"reference": url}
 
 
-def pv1_to_encounter(pv1: Segment, identifier: Element, subject: Subject, context: Context) -> Element:
-    trigger = str(context.message.msh[9][2])
+def encounter_url(identifier: Element, context: Context) -> str:
+    return context.url("Encounter", identifier["system"], identifier["value"])
+
+
+def visit_numbers(pv1: Segment, context: Context) -> list[Element]:
+    """Identifiers of the visit, the one it is known by first: PV1-19, else the preadmission number PV1-5."""
+    numbers: list[Element] = []
+    for field in (19, *_OTHER_NUMBERS):
+        for cx in pv1.all(field):
+            identifier = cx_to_identifier(cx, context)
+            if identifier and identifier not in numbers:
+                numbers.append(identifier)
+    return numbers
+
+
+def pv1_to_encounter(pv1: Segment, pv2: Segment | None, subject: Subject, context: Context) -> Element | None:
+    """The Encounter as the visit's data alone tell it; None when the visit has no number."""
+    pv1.mark_read(1)
+    numbers = visit_numbers(pv1, context)
+    if not numbers:
+        return None
     period = dr_to_period(pv1[44], pv1[45], context)
     encounter: Element = prune(
         {
             "resourceType": "Encounter",
-            "identifier": [identifier],
-            "status": _status(pv1, trigger, period),
+            "identifier": numbers,
+            "status": _status(pv1, period),
             "class": _class(pv1[2], context),
-            "type": [cwe_to_codeable_concept(pv1[4], context, "0007")],
+            "type": [
+                cwe_to_codeable_concept(pv1[4], context, "0007"),
+                cwe_to_codeable_concept(pv1[18], context, "0018"),
+            ],
             "serviceType": cwe_to_codeable_concept(pv1[10], context, "0069"),
             "subject": subject.reference,
             "participant": [
@@ -64,20 +83,42 @@ def pv1_to_encounter(pv1: Segment, identifier: Element, subject: Subject, contex
                 for reference in practitioners(pv1, number, context)
             ],
             "period": period,
-            "hospitalization": {
-                "admitSource": cwe_to_codeable_concept(pv1[14], context, "0023"),
-                "reAdmission": cwe_to_codeable_concept(pv1[13], context, "0092"),
-                "dischargeDisposition": cwe_to_codeable_concept(pv1[36], context, "0112"),
-            },
+            "hospitalization": _hospitalization(pv1, context),
             "location": [
-                {"location": {"display": pl_to_display(pv1[3])}, "status": "active"},
-                {"location": {"display": pl_to_display(pv1[6])}, "status": "completed"},
+                place(pv1[6], "completed"),
+                place(pv1[3], "active"),
+                place(pv1[42], "planned"),
             ],
         }
     )
-    encounter["location"] = [place for place in encounter.get("location", []) if "location" in place]
-    result: Element = prune(encounter)
-    return result
+    if pv2 is not None:
+        encounter |= pv2_to_encounter(pv2, context)
+    return encounter
+
+
+def pv2_to_encounter(pv2: Segment, context: Context) -> Element:
+    """https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-pv2-to-encounter.html"""
+    arrival = cwe_to_codeable_concept(pv2[38], context, "0430")
+    elements: Element | None = prune(
+        {
+            "extension": [
+                _planned(PLANNED_START, pv2[8], context),
+                _planned(PLANNED_END, pv2[9], context),
+                {"url": ARRIVAL, "valueCoding": arrival["coding"][0]}
+                if arrival and "coding" in arrival
+                else None,
+            ],
+            "priority": cwe_to_codeable_concept(pv2[25], context, "0217"),
+            "reasonCode": [cwe_to_codeable_concept(pv2[3], context)],
+        }
+    )
+    return elements or {}
+
+
+def place(pl: Field, status: str) -> Element | None:
+    """An Encounter.location; None where no place is named."""
+    display = pl_to_display(pl)
+    return {"location": {"display": display}, "status": status} if display else None
 
 
 def pl_to_display(pl: Field) -> str:
@@ -85,10 +126,28 @@ def pl_to_display(pl: Field) -> str:
     return " ".join(filter(None, (str(pl[n]) for n in (4, 7, 8, 1, 2, 3)))) or pl[9].text
 
 
-def _status(pv1: Segment, trigger: str, period: Element | None) -> str:
+def _hospitalization(pv1: Segment, context: Context) -> Element:
+    destination = pv1[37].text if not pv1[37][2] else str(pv1[37][1])
+    return {
+        "admitSource": cwe_to_codeable_concept(pv1[14], context, "0023"),
+        "reAdmission": cwe_to_codeable_concept(pv1[13], context, "0092"),
+        "dietPreference": [cwe_to_codeable_concept(pv1[38], context, "0114")],
+        "specialCourtesy": [cwe_to_codeable_concept(pv1[16], context, "0099")],
+        "specialArrangement": [cwe_to_codeable_concept(cwe, context, "0009") for cwe in pv1.all(15)],
+        "destination": {"display": destination} if destination else None,
+        "dischargeDisposition": cwe_to_codeable_concept(pv1[36], context, "0112"),
+    }
+
+
+def _planned(url: str, time: Field, context: Context) -> Element | None:
+    value = dtm_to_date_time(time, context)
+    return {"url": url, "valueDateTime": value} if value else None
+
+
+def _status(pv1: Segment, period: Element | None) -> str:
     if period and "end" in period:
         return "finished"
-    return STATUS_OF_EVENT.get(trigger) or ENCOUNTER_STATUS.get(str(pv1[2]).upper(), "unknown")
+    return ENCOUNTER_STATUS.get(str(pv1[2]).upper(), "unknown")
 
 
 def _class(patient_class: Field, context: Context) -> Element:

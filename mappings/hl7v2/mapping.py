@@ -7,18 +7,17 @@ from typing import Final
 from mappings.core.bundle import transaction
 from mappings.core.result import Element, Held, Issue, Mapped, NoMapping
 from mappings.core.source import Source
-from mappings.hl7v2.allergy import add_allergies
+from mappings.hl7v2.adt import ADT_EVENTS
 from mappings.hl7v2.clearing import cleared
 from mappings.hl7v2.context import Context, context_of
 from mappings.hl7v2.document import add_document
 from mappings.hl7v2.encounter import add_encounter
 from mappings.hl7v2.immunization import add_immunizations, vaccinations
-from mappings.hl7v2.observation import ObservationEntries
-from mappings.hl7v2.patient import Subject, add_next_of_kin, add_patient
+from mappings.hl7v2.patient import Subject, add_patient, the_pid
 from mappings.hl7v2.provenance import add_provenance
 from mappings.hl7v2.reader import Message
+from mappings.hl7v2.related import add_next_of_kin
 from mappings.hl7v2.report import add_report, order_key, patient_results
-from mappings.hl7v2.segment import Segment
 
 _ENVELOPE: Final = (5, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18, 19, 21)
 """MSH fields that are about the transport, not about anyone's health."""
@@ -56,25 +55,13 @@ def to_bundle(message: Message, source: Source) -> Mapped:
         unread=message.unread(),
         cleared=context.cleared,
         patient=subject.key,
+        effects=context.effects,
     )
-
-
-def adt_to_entries(message: Message, context: Context) -> Subject:
-    """Patient, RelatedPerson, Encounter, AllergyIntolerance, Observation."""
-    pid = _the_pid(message)
-    subject = add_patient(pid, context, assert_it=True, pd1=message.find("PD1"))
-    add_next_of_kin(message.all("NK1"), subject, context)
-    encounter = add_encounter(message.find("PV1"), subject, context, pv2=message.find("PV2"), assert_it=True)
-    add_allergies([*message.all("AL1"), *message.all("IAM")], subject, context)
-    observations = ObservationEntries(subject, context)
-    for obx in message.all("OBX"):
-        observations.add(obx, [], {"encounter": encounter} if encounter else {})
-    return subject
 
 
 def oru_to_entries(message: Message, context: Context) -> Subject:
     """Per patient: Patient, Encounter and per order DiagnosticReport, Observation, Specimen, documents."""
-    _the_pid(message)
+    the_pid(message)
     subjects = []
     for group in patient_results(message.segments):
         subject = add_patient(group.pid, context, assert_it=context.source.demographics, pd1=group.pd1)
@@ -90,7 +77,7 @@ def oru_to_entries(message: Message, context: Context) -> Subject:
 
 def mdm_to_entries(message: Message, context: Context) -> Subject:
     """Patient, Encounter, DocumentReference and Binary."""
-    subject = add_patient(_the_pid(message), context, assert_it=context.source.demographics)
+    subject = add_patient(the_pid(message), context, assert_it=context.source.demographics)
     encounter = add_encounter(message.find("PV1"), subject, context, assert_it=False)
     txa = message.find("TXA")
     if txa is None:
@@ -102,14 +89,14 @@ def mdm_to_entries(message: Message, context: Context) -> Subject:
 
 def vxu_to_entries(message: Message, context: Context) -> Subject:
     """Patient, RelatedPerson, Immunization."""
-    subject = add_patient(_the_pid(message), context, assert_it=True, pd1=message.find("PD1"))
+    subject = add_patient(the_pid(message), context, assert_it=True, pd1=message.find("PD1"))
     add_next_of_kin(message.all("NK1"), subject, context)
     add_immunizations(list(vaccinations(message.segments)), subject, context)
     return subject
 
 
 EVENTS: Final[dict[str, Callable[[Message, Context], Subject]]] = {
-    **dict.fromkeys(("ADT^A01", "ADT^A04", "ADT^A05", "ADT^A08", "ADT^A28", "ADT^A31"), adt_to_entries),
+    **ADT_EVENTS,
     "MDM^T02": mdm_to_entries,
     "ORU^R01": oru_to_entries,
     "VXU^V04": vxu_to_entries,
@@ -125,11 +112,3 @@ def _report_repetitions(context: Context) -> None:
         if kept["resource"] != entry["resource"] and entry["request"]["method"] == "PUT":
             text = f"The same {entry['resource']['resourceType']} twice, differently: the first is kept"
             context.issue("warning", "duplicate", text, "")
-
-
-def _the_pid(message: Message) -> Segment:
-    pid = message.find("PID")
-    if pid is None:
-        issue = Issue("error", "required", "There is no PID segment: no patient", "PID")
-        raise Held(issue.text, issue)
-    return pid

@@ -1,4 +1,4 @@
-"""PID[Patient], PD1[Patient], NK1[Patient], NK1[RelatedPerson].
+"""PID[Patient], PD1[Patient].
 
 https://build.fhir.org/ig/HL7/v2-to-fhir/segment_maps.html; for the INS: IHE PAM France, CI-SIS
 """
@@ -8,30 +8,28 @@ from typing import Final
 
 from mappings.core.bundle import mention, prune, put
 from mappings.core.codes import V3
-from mappings.core.identity import INS_TEST_OIDS, has_valid_key, is_ins
+from mappings.core.effects import Snapshot
+from mappings.core.identity import INS_TEST_OIDS, has_valid_key, is_ins, is_ins_oid
 from mappings.core.result import Element, Held, Issue
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import (
     cwe_to_codeable_concept,
     cx_to_identifier,
-    dr_to_period,
-    dtm_to_date,
     dtm_to_date_time,
+    hd_to_uri,
     telecom,
     translated,
     xad_to_address,
     xpn_to_human_name,
 )
 from mappings.hl7v2.people import practitioners, xon_to_reference
+from mappings.hl7v2.reader import Message
 from mappings.hl7v2.segment import Field, Segment
-from mappings.hl7v2.tables import GENDER, MARITAL_STATUS, RELATIONSHIP, TERMINOLOGY
+from mappings.hl7v2.tables import GENDER, MARITAL_STATUS, TERMINOLOGY
 
 EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
 INSEE_CODE: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
 COMMUNES: Final = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
-
-NOT_A_PERSON: Final = {"EMR", "E", "F", "I", "S"}
-"""NK1-3 of employers, insurers and agencies: these are Patient.contact, people are RelatedPerson."""
 
 _NEVER_A_KEY: Final = frozenset({"AN", "VN", "SS", "NH", "SB", "DL", "PPN", "MC", "BC"})
 """CX.5 of identifiers of accounts, visits, cards and insurances: not of one person in one record."""
@@ -52,11 +50,13 @@ _CLEARED_BY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The patient of a message as other resources need it; ``sent_ins`` are the INS in it, used or not."""
+    """The patient of a message as other resources need it; ``sent_ins`` are the INS in it, used or not,
+    ``identifiers`` those that it is known by."""
 
     url: str
     key: str
     sent_ins: frozenset[str]
+    identifiers: tuple[Element, ...] = ()
 
     @property
     def reference(self) -> Element:
@@ -70,21 +70,48 @@ def add_patient(pid: Segment, context: Context, *, assert_it: bool, pd1: Segment
         Held: PID has no identifier that tells who this is.
     """
     identifiers, sent_ins = patient_identifiers(pid, context)
-    key = _key(identifiers)
+    key = key_of(identifiers)
     if key is None:
         issue = Issue("error", "required", "No identifier tells who the patient is", "PID-3")
         raise Held(issue.text, issue)
     url = context.url("Patient", key["system"], key["value"])
     patient = pid_to_patient(pid, identifiers, context)
     if pd1 is not None:
-        patient |= pd1_to_patient(pd1, context)
+        more = pd1_to_patient(pd1, context)
+        extensions = [*patient.get("extension", ()), *more.get("extension", ())]
+        patient |= more | ({"extension": extensions} if extensions else {})
     entry = put if assert_it else mention
     context.entries.append(entry(url, patient, key))
     if assert_it:
         cleared = {element for fields, names in _CLEARED_BY if _is_cleared(pid, fields) for element in names}
         if cleared:
             context.cleared[url] = cleared
-    return Subject(url, f"{key['system']}|{key['value']}", sent_ins)
+        if gone := [system for system in nulled_systems(pid, context) if system != key["system"]]:
+            context.effects.withdrawn[url] = {"identifier": [{"system": system} for system in gone]}
+        if "PID-3" in context.source.snapshots:
+            context.effects.snapshots.append(Snapshot("Patient", url, context.source_uri))
+    return Subject(url, f"{key['system']}|{key['value']}", sent_ins, tuple(identifiers))
+
+
+def the_pid(message: Message) -> Segment:
+    """Raises Held: there is none."""
+    pid = message.find("PID")
+    if pid is None:
+        issue = Issue("error", "required", "There is no PID segment: no patient", "PID")
+        raise Held(issue.text, issue)
+    return pid
+
+
+def nulled_systems(pid: Segment, context: Context) -> list[str]:
+    """The systems of the identifiers that PID-3 takes away: ``""`` with an assigning authority (PAM France:
+    the INS)."""
+    systems = []
+    for cx in pid.repetitions(3):
+        if cx[1].is_null and cx[4]:
+            oid = next((str(part) for part in (cx[4][2], cx[4][1]) if is_ins_oid(str(part))), "")
+            system = f"urn:oid:{oid}" if oid else hd_to_uri(cx[4][1], cx[4][2], cx[4][3], context)
+            systems += [system] if system else []
+    return systems
 
 
 def patient_identifiers(pid: Segment, context: Context) -> tuple[list[Element], frozenset[str]]:
@@ -127,6 +154,7 @@ def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -
                 _extension("patient-religion", "valueCodeableConcept", _concept(pid[17], context, "0006")),
                 *(_country("patient-citizenship", cwe, context) for cwe in pid.all(26)),
                 *(_country("patient-nationality", cwe, context) for cwe in pid.all(28)),
+                *(_country("patient-citizenship", cwe, context) for cwe in pid.all(39)),
             ],
             "identifier": identifiers,
             "name": [xpn_to_human_name(xpn, context) for xpn in (*pid.all(5), *pid.all(9))],
@@ -153,86 +181,20 @@ def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -
 def pd1_to_patient(pd1: Segment, context: Context) -> Element:
     """https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-pd1-to-patient.html"""
     organizations = [xon_to_reference(xon, context) for xon in pd1.all(3)]
-    elements: Element = (
-        prune({"generalPractitioner": [*organizations, *practitioners(pd1, 4, context)]}) or {}
-    )
-    return elements
-
-
-def add_next_of_kin(segments: list[Segment], subject: Subject, context: Context) -> None:
-    """NK1 by what NK1-3 says: people become RelatedPerson entries, organizations a contact of the Patient."""
-    contacts = []
-    for nk1 in segments:
-        nk1.mark_read(1)
-        if str(nk1[3][1]).upper() in NOT_A_PERSON:
-            contacts.append(nk1_to_contact(nk1, context))
-        else:
-            _add_related_person(nk1, subject, context)
-    if contacts := [contact for contact in contacts if contact]:
-        patient = next(e["resource"] for e in context.entries if e["fullUrl"] == subject.url)
-        patient["contact"] = contacts
-
-
-def nk1_to_contact(nk1: Segment, context: Context) -> Element | None:
-    """https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-nk1-to-patient.html"""
-    contact: Element | None = prune(
+    handicap = cwe_to_codeable_concept(pd1[6], context, "0295")
+    elements: Element | None = prune(
         {
-            "relationship": [_concept(nk1[3], context, "0063"), _concept(nk1[7], context, "0131")],
-            "name": next((xpn_to_human_name(xpn, context) for xpn in nk1.all(2)), None),
-            "telecom": _nk1_telecom(nk1, context),
-            "address": next((xad_to_address(xad, context) for xad in nk1.all(4)), None),
-            **context.code("gender", nk1[15], GENDER, "0001"),
-            "organization": xon_to_reference(nk1[13], context),
-            "period": dr_to_period(nk1[8], nk1[9], context),
-        }
-    )
-    # pat-1: a contact has details, not only a relationship
-    return contact if contact and contact.keys() & {"name", "telecom", "address", "organization"} else None
-
-
-def _add_related_person(nk1: Segment, subject: Subject, context: Context) -> None:
-    person: Element = prune(
-        {
-            "resourceType": "RelatedPerson",
-            "patient": subject.reference,
-            "relationship": [
-                translated(nk1[3], context, RELATIONSHIP, f"{V3}RoleCode", "0063"),
-                _concept(nk1[7], context, "0131"),
+            "extension": [
+                _extension("patient-disability", "valueCodeableConcept", handicap),
+                _extension("patient-congregation", "valueString", pd1[14][1].text),
             ],
-            "name": [xpn_to_human_name(xpn, context) for xpn in nk1.all(2)],
-            "telecom": _nk1_telecom(nk1, context),
-            **context.code("gender", nk1[15], GENDER, "0001"),
-            "birthDate": dtm_to_date(nk1[16], context),
-            "address": [xad_to_address(xad, context) for xad in nk1.all(4)],
-            "period": dr_to_period(nk1[8], nk1[9], context),
+            "generalPractitioner": [*organizations, *practitioners(pd1, 4, context)],
         }
     )
-    names = person.get("name", [])
-    if not names and "telecom" not in person:
-        return
-    identifiers = [i for cx in nk1.all(33) if (i := cx_to_identifier(cx, context))]
-    name = names[0] if names else {}
-    identifier = (
-        identifiers[0]
-        if identifiers
-        else context.derived(
-            "RelatedPerson",
-            subject.key,
-            str(nk1[3][1]),
-            name.get("family", "").casefold(),
-            " ".join(name.get("given", [])).casefold(),
-        )
-    )
-    person["identifier"] = identifiers or [identifier]
-    url = context.url("RelatedPerson", subject.key, identifier["system"], identifier["value"])
-    context.entries.append(put(url, person, identifier))
+    return elements or {}
 
 
-def _nk1_telecom(nk1: Segment, context: Context) -> list[Element]:
-    return [*telecom(nk1, 5, context), *telecom(nk1, 6, context, "work"), *telecom(nk1, 40, context)]
-
-
-def _key(identifiers: list[Element]) -> Element | None:
+def key_of(identifiers: list[Element]) -> Element | None:
     """The identifier to find the patient by: the INS, else the facility's own number with its authority."""
 
     def rank(identifier: Element) -> tuple[bool, bool, bool, bool]:

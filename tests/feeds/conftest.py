@@ -28,7 +28,7 @@ from fhirserver.validation import Validator
 TYPES = (
     *("Patient", "RelatedPerson", "Practitioner", "PractitionerRole", "Organization", "Encounter"),
     *("AllergyIntolerance", "Immunization", "Observation", "DiagnosticReport", "Specimen", "Provenance"),
-    *("Condition", "MedicationStatement", "Procedure"),
+    *("Condition", "Consent", "MedicationStatement", "Procedure"),
     *("DocumentReference", "Binary", "List", "Bundle", "Communication", "ServiceRequest", "Appointment"),
 )
 SECRET = b"vN0y8nGzk7M1ZCkE3dA2lRZgJ3nJ0mY1o0eXx1pQ7hE="
@@ -91,7 +91,7 @@ def open_feed(
     async def opened(
         processing: Callable[[Server, Settings], Processing] = Processing, **options: Any
     ) -> AsyncIterator[Feed]:
-        settings = make_settings(database=name, resource_types=TYPES, **options)
+        settings = make_settings(**{"database": name, "resource_types": TYPES} | options)
         database = Database(settings.mongodb_uri, name, embedded=True)
         await database.prepare(("Patient", "DocumentReference"))  # indexes are for speed
         repository = Repository(database, lambda type, body: indexer.index(json.stored(body)))

@@ -8,6 +8,7 @@ import pytest
 
 from fhirserver.model.json import stored
 from fhirserver.validation import Validator
+from mappings.core.effects import Effects
 from mappings.core.result import Mapped
 from mappings.core.source import Source
 from mappings.hl7v2 import read, to_bundle
@@ -53,6 +54,21 @@ def test_remarks(case: Path) -> None:
     assert result.unread == expected(case, "unread")
     assert issues == (expected(case, "issues") or [])
     assert cleared == (expected(case, "cleared") or {})
+    assert effects(result.effects) == (expected(case, "effects") or {})
+
+
+def effects(stated: Effects) -> dict[str, Any]:
+    """What the message does with what is stored, as the cases have it; what it does not do is left out."""
+    every = {
+        "assumed": {url: sorted(names) for url, names in stated.assumed.items() if names},
+        "withdrawn": stated.withdrawn,
+        "movements": {url: [m.action, m.time, m.identifier] for url, m in stated.movements.items()},
+        "replaced": stated.replaced,
+        "renamed": sorted(stated.renamed),
+        "unlinked": [list(pair) for pair in stated.unlinked],
+        "snapshots": [[s.type, s.patient, s.source] for s in stated.snapshots],
+    }
+    return {name: value for name, value in every.items() if value}
 
 
 def test_the_bundle_is_valid(case: Path, validator: Validator) -> None:

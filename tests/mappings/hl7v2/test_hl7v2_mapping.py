@@ -44,8 +44,7 @@ def pid(identifiers: str, reliability: str = "") -> str:
 @pytest.mark.parametrize(
     ("event", "code"),
     [
-        ("ADT^A40", "201"),
-        ("ADT^A03", "201"),
+        ("ADT^A99", "201"),
         ("ORU^R40", "201"),
         ("MDM^T10", "201"),
         ("SIU^S12", "200"),

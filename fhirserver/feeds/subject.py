@@ -1,0 +1,46 @@
+"""Nothing on the wrong patient: what is stored about one patient does not become another's."""
+
+from typing import Final
+
+from fhirserver.feeds.entries import Entry
+from fhirserver.feeds.merge import unrefer
+from fhirserver.model.json import Resource
+from mappings.core.result import Held, Issue
+
+_APART: Final = frozenset({"Binary", "Communication", "DocumentReference", "List", "Patient", "Provenance"})
+"""Documents are compared by what is in them (``fhirserver.feeds.documents``)."""
+
+
+def check_subjects(entries: list[Entry], moved: set[str], issues: list[Issue]) -> None:
+    """Leave out references to what is another patient's, such as a visit that is only mentioned.
+
+    Args:
+        entries: with references that lead to what is stored.
+        moved: urls of what the input takes from one patient to another.
+
+    Raises:
+        Held: the input states something of a patient that is stored of another.
+    """
+    foreign = []
+    for entry in entries:
+        if entry.type in _APART or not entry.is_stored or entry.dropped or entry.url in moved:
+            continue
+        here, came = _subject(entry.stored), _subject(entry.resource)
+        if not (here and came) or here == came:
+            continue
+        if entry.asserts:
+            text = f"The {entry.type} with this identifier is another patient's"
+            raise Held(text, Issue("error", "conflict", text, entry.type))
+        foreign.append(entry)
+        text = f"The {entry.type} with this identifier is another patient's: not referred to"
+        issues.append(Issue("warning", "conflict", text, entry.type))
+    if foreign:
+        references = frozenset(f"{entry.type}/{entry.id}" for entry in foreign)
+        for entry in entries:
+            if entry not in foreign:
+                entry.resource = unrefer(entry.resource, references)
+
+
+def _subject(resource: Resource) -> str:
+    element = resource.get("subject") or resource.get("patient") or {}
+    return str(element.get("reference", "")) if isinstance(element, dict) else ""
