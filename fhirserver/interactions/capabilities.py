@@ -11,6 +11,7 @@ from fhirserver.interactions.conditions import not_modified
 from fhirserver.interactions.patch import MEDIA_TYPES as PATCH_TYPES
 from fhirserver.model import json
 from fhirserver.request import GENERAL, Request, Result
+from fhirserver.search import named
 from fhirserver.search.includes import followed
 from fhirserver.subscriptions import topics
 
@@ -42,6 +43,7 @@ NORMATIVE = frozenset(
 )
 """The resource types whose definition is normative in R4: https://hl7.org/fhir/R4/resourcelist.html"""
 COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
+NAMED_QUERY = "urn:fhirserver:query:"
 NEVER = 2**62
 
 
@@ -178,4 +180,6 @@ def _operations(type: str, server: "Server") -> dict[str, Any]:
     """The operations of a resource type, or ("") of the base."""
     levels: tuple[Level, ...] = ("type", "instance") if type else ("system",)
     found = [o for o in server.operations if any(o.is_at(level, type) for level in levels)]
-    return {"operation": [{"name": o.code, "definition": o.definition} for o in found]} if found else {}
+    rows = [{"name": o.code, "definition": o.definition} for o in found]
+    rows += [{"name": name, "definition": NAMED_QUERY + name} for name in named.names(type)]
+    return {"operation": rows} if rows else {}

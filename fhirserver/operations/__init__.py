@@ -48,9 +48,9 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("merge", HL7 + "Patient-merge", {"type": merge}, ("Patient",), changes=True),
     Operation("purge", HL7 + "Patient-purge", {"instance": purge}, ("Patient",), changes=True, admin=True),
     Operation("docref", US_CORE + "docref", {"type": docref}, ("DocumentReference",)),
-    Operation("content", "", {"instance": content}, ("DocumentReference",)),
-    Operation("versions", "", {"type": versions, "instance": versions}, ("DocumentReference",)),
-    Operation("withdraw", "", {"instance": withdraw}, ("DocumentReference",), changes=True),
+    Operation("content", OWN + "content", {"instance": content}, ("DocumentReference",)),
+    Operation("versions", OWN + "versions", {"type": versions, "instance": versions}, ("DocumentReference",)),
+    Operation("withdraw", OWN + "withdraw", {"instance": withdraw}, ("DocumentReference",), changes=True),
     Operation(
         "document", HL7 + "Composition-document", {"type": document, "instance": document}, ("Composition",)
     ),

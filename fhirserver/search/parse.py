@@ -3,7 +3,7 @@ https://hl7.org/fhir/R4/search.html
 
 Lenient (``Prefer: handling=lenient``) leaves out parameters that are unknown or not supported and says so in
 ``Query.ignored``. A modifier that is not supported and a value that is malformed are refused in any case, as
-search.html#modifiers demands; so is ``_query``.
+search.html#modifiers demands; so is a named query that is not known.
 """
 
 import re
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fhirserver.errors import BadRequest, TooCostly, UnknownParameter
+from fhirserver.search import named
 from fhirserver.search.criteria import Criteria, Ignorable, near
 from fhirserver.search.filter import compile_filter
 from fhirserver.search.includes import compile_include
@@ -86,6 +87,7 @@ class _Asked:
     parameters: list[tuple[str, str]] = field(default_factory=list)
     ignored: list[tuple[str, str]] = field(default_factory=list)
     sort: tuple[Sort, ...] = ()
+    usual_sort: tuple[Sort, ...] = ()
     count: int | None = None
     total: Literal["none", "estimate", "accurate"] = "none"
     contained: Literal["false", "true", "both"] = "false"
@@ -116,7 +118,7 @@ class _Asked:
         return Query(
             self.type,
             narrow(self.conditions),
-            self.sort,
+            self.sort or self.usual_sort,
             min(count, self.max_count),
             self.total,
             tuple(self.parameters),
@@ -144,6 +146,12 @@ class _Asked:
             known = sorted(p.code for p in self.known.compiled.values() if p.type in SORTABLE)
             raise BadRequest(f"{self.type} cannot be sorted by {shown(code)}.{near(code, known)}")
         return Sort(code, rule.startswith("-"))
+
+    def take_query(self, value: str) -> None:
+        pairs, sort = named.find(self.type, value, self.indexer.site)
+        found = [self.criteria.condition(self.type, name, asked) for name, asked in pairs]
+        self.conditions += [condition for condition in found if condition is not None]
+        self.usual_sort = tuple(self._sort(rule) for rule in sort.split(",") if rule)
 
     def take_total(self, value: str) -> None:
         match value:
@@ -188,5 +196,6 @@ _CONTROLS: dict[str, Callable[[_Asked, str], None]] = {
     "_containedType": _Asked.take_contained_type,
     "_summary": _Asked.take_answer,
     "_elements": _Asked.take_answer,
+    "_query": _Asked.take_query,
 }
 _REPEATED = ("_sort", "_include", "_include:iterate", "_revinclude", "_revinclude:iterate")

@@ -126,7 +126,7 @@ def test_the_parameters_that_were_understood_are_kept_in_order(indexer: search.I
         ("_content:exact=x", UnknownParameter, "it has no modifiers"),
         ("_filter=x", BadRequest, "path operator value"),
         ("_filter:x=x", UnknownParameter, "_filter cannot be searched"),
-        ("_query=x", UnknownParameter, "not supported"),
+        ("_query=x", UnknownParameter, "no named query"),
         ("_contained=yes", BadRequest, "not one of false, true, both"),
         ("_containedType=x", BadRequest, "not one of container, contained"),
         ("_type=Patient", UnknownParameter, "not supported yet"),
