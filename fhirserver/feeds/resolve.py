@@ -20,6 +20,7 @@ from fhirserver.feeds.places import after
 from fhirserver.feeds.replacement import check_renamed, follow_merged, replace
 from fhirserver.feeds.snapshot import end_what_is_not_listed, find_lists
 from fhirserver.feeds.subject import check_subjects
+from fhirserver.feeds.traits import check_traits
 from fhirserver.feeds.unlinking import unlink
 from fhirserver.interactions import assertions
 from fhirserver.interactions.documents import replacing, superseded
@@ -66,6 +67,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     entries, effects = fold(mapped)
     work = _Work(*leave_out_types(entries, server.types))
     await _look_up(work, effects.renamed, server, seed, repeated)
+    work.issues += check_traits(work.entries)
     lists = await find_lists(work.entries, effects.snapshots, server)
     await _replace(work, effects, server)
     newer, issues = await keep_what_is_newer(work.entries, server, snapshot=bool(effects.snapshots))

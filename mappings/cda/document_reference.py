@@ -20,7 +20,7 @@ from mappings.cda.datatypes import (
     ts_to_instant,
 )
 from mappings.cda.document import ClinicalDocument
-from mappings.cda.formats import format_of
+from mappings.cda.formats import class_of, format_of
 from mappings.cda.participants import assigned_to_reference, organization_to_reference
 from mappings.cda.patient import source_patient
 from mappings.cda.xml import Node
@@ -52,6 +52,7 @@ def document_to_reference(
         "identifier": [set_identifier(document)],
         "status": "current",
         "type": cd_to_codeable_concept(root.find("code"), context),
+        "category": [class_of(document.code)],
         "subject": {"reference": patient_url},
         "date": ts_to_instant(root.find("effectiveTime"), context),
         "author": unique(

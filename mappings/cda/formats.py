@@ -1,4 +1,7 @@
-"""The format code of a document: ASS_A11-CorresModeleCDA-XdsFormatCode-CISIS (2026-06-29), XDS-SD."""
+"""What XDS wants to know of a document and CDA says otherwise: its format code and its class.
+
+ASS_A11-CorresModeleCDA-XdsFormatCode-CISIS (2026-06-29), XDS-SD; of ASS_X04 (type -> class) what is certain.
+"""
 
 from typing import Final
 
@@ -87,3 +90,38 @@ def format_of(template_ids: list[str], embedded: str = "") -> Element | None:
     if code is None:
         return None
     return {"system": IHE_FORMATS if code.startswith("urn:ihe:") else FRENCH_FORMATS, "code": code}
+
+
+CLASSES: Final = system_of_oid("1.2.250.1.213.1.1.4.1")
+CLASS_OF_TYPE: Final = {
+    "11488-4": ("10", "Compte rendu"),
+    "11502-2": ("10", "Compte rendu"),
+    "11526-1": ("10", "Compte rendu"),
+    "28570-0": ("10", "Compte rendu"),
+    "34112-3": ("10", "Compte rendu"),
+    "34874-8": ("10", "Compte rendu"),
+    "60591-5": ("11", "Synthèse"),
+    "SYNTH": ("11", "Synthèse"),
+    "IMG-KOS": ("31", "Imagerie médicale"),
+    "57828-6": ("42", "Prescription"),
+    "60590-7": ("43", "Dispensation"),
+    "CERT_DECL": ("52", "Certificat, déclaration"),
+    "REMB": ("60", "Données de remboursement"),
+}
+"""Code of a document's type (LOINC, TRE_A05) -> code and name of its class (TRE_A03)."""
+
+_CLASS_OF_PREFIX: Final = (
+    ("PRESC-", ("42", "Prescription")),
+    ("DOCPAT", ("90", "Documents du patient")),
+    ("EXPPAT", ("90", "Documents du patient")),
+)
+
+
+def class_of(kind: Element | None) -> Element | None:
+    """The class of documents of a type; None where the type does not say it for certain."""
+    for coding in (kind or {}).get("coding", []):
+        code = coding.get("code", "")
+        prefixed = (found for prefix, found in _CLASS_OF_PREFIX if code.startswith(prefix))
+        if found := CLASS_OF_TYPE.get(code) or next(prefixed, None):
+            return {"coding": [{"system": CLASSES, "code": found[0], "display": found[1]}]}
+    return None

@@ -20,6 +20,7 @@ from mappings.cda.patient import (
     record_target,
 )
 from mappings.cda.provenance import document_to_provenance
+from mappings.cda.relatives import relatives
 from mappings.core.bundle import full_url, mention, transaction
 from mappings.core.result import Element, Held, Issue, Mapped
 from mappings.core.source import Source
@@ -35,7 +36,7 @@ _ELEMENTS = {
     "Procedure": procedures.ELEMENTS,
     "MedicationStatement": medications.ELEMENTS,
 }
-_UNREAD_HEADER = ("dataEnterer", "informationRecipient", "authenticator", "participant", "authorization")
+_UNREAD_HEADER = ("informationRecipient", "participant", "authorization")
 
 
 def to_bundle(raw: bytes, source: Source) -> Mapped:
@@ -69,6 +70,7 @@ def to_bundle(raw: bytes, source: Source) -> Mapped:
     asserted = [mention(document_url, reference, master), *binaries, *clinical, provenance]
     entries = [
         mention(patient_url, patient, identifier),
+        *relatives(document, patient_url, context),
         *referenced(context.mentioned, asserted),
         *asserted,
     ]
@@ -97,7 +99,8 @@ def clinical_entries(
     targets = [entry["fullUrl"] for entry in clinical]
     signed = {"identifier": document.patient_identifiers, "reference": patient}
     provenance = document_to_provenance(document, targets, document_reference, signed, context)
-    entries = [*referenced(context.mentioned, [*clinical, provenance]), *clinical, provenance]
+    entries = relatives(document, patient, context)
+    entries += [*referenced(context.mentioned, [*clinical, provenance]), *clinical, provenance]
     return entries, list(dict.fromkeys(context.issues))
 
 

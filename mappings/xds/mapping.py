@@ -12,6 +12,7 @@ from mappings.cda.patient import (
     patient_role_to_patient,
     record_target,
 )
+from mappings.cda.relatives import relatives
 from mappings.core.bundle import full_url, mention, post, prune, transaction
 from mappings.core.identity import ins_values, is_ins
 from mappings.core.result import Element, Held, Issue, Mapped, Unreadable
@@ -51,6 +52,7 @@ class _Building:
     patient: Element
     entries: list[Element] = field(default_factory=list)
     clinical: list[Element] = field(default_factory=list)
+    relatives: list[Element] = field(default_factory=list)
     demographics: Element = field(default_factory=dict)
     documents: dict[str, cda.ClinicalDocument] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
@@ -80,7 +82,8 @@ def to_bundle(submission: Submission, source: Source) -> Mapped:
     for trait in disagreeing_traits(patient):
         context.warn_at("sourcePatientInfo", f"{trait} disagrees with the digits of the INS", "business-rule")
     asserted = [*building.entries, *building.clinical]
-    entries = [mention(url, patient, identifier), *referenced(context.mentioned, asserted), *asserted]
+    entries = [mention(url, patient, identifier), *building.relatives]
+    entries += [*referenced(context.mentioned, asserted), *asserted]
     return Mapped(
         bundle=transaction(entries),
         issues=list(dict.fromkeys(context.issues)),
@@ -234,6 +237,7 @@ def _described_by_cda(
     patient = patient_role_to_patient(record_target(document), context)
     patient["identifier"] = unique([*building.patient["identifier"], *patient.get("identifier", [])])
     building.demographics = building.demographics or patient
+    building.relatives += relatives(document, building.patient["reference"], context)
     return document_to_reference(document, patient, building.patient["reference"], context)
 
 

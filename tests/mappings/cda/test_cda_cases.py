@@ -70,7 +70,8 @@ def test_every_reference_leads_to_an_entry(case: Path) -> None:
     named = {url for url in references(bundle) if not url.startswith("#")}
     assert named <= urls
     mentioned = {e["fullUrl"] for e in bundle["entry"] if "ifNoneExist" in e["request"]}
-    kept = {e["fullUrl"] for e in bundle["entry"] if e["resource"]["resourceType"] == "DocumentReference"}
+    asserted = ("DocumentReference", "RelatedPerson")
+    kept = {e["fullUrl"] for e in bundle["entry"] if e["resource"]["resourceType"] in asserted}
     assert mentioned - kept <= named, "only what is referred to is mentioned"
 
 
