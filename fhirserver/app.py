@@ -30,12 +30,14 @@ from fhirserver.search_parameters import SearchParameters
 from fhirserver.server import Server
 from fhirserver.settings import Settings
 from fhirserver.storage.blobs import Blobs
+from fhirserver.storage.concepts import Concepts
 from fhirserver.storage.database import Database
 from fhirserver.storage.inbox import Inbox
 from fhirserver.storage.jobs import Jobs
 from fhirserver.storage.repository import Repository
 from fhirserver.storage.secrets import shared_secret
 from fhirserver.subscriptions import Subscriptions
+from fhirserver.terminology import Packages, Remote, Terminology, in_directory
 from fhirserver.validation import Policy, Validator
 
 PR_SET_PDEATHSIG = 1
@@ -116,6 +118,7 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
             secret,
             subscriptions,
         )
+        server.terminology = await stack.enter_async_context(_terminology(settings, database))
         server.search_parameters = await stack.enter_async_context(
             _search_parameters(settings, repository, indexer)
         )
@@ -165,6 +168,23 @@ async def _search_parameters(
         yield search_parameters
     finally:
         await search_parameters.stop()
+
+
+@contextlib.asynccontextmanager
+async def _terminology(settings: Settings, database: Database) -> AsyncIterator[Terminology]:
+    """Packages, stored resources, loaded systems and, if there is one, the other terminology server."""
+    packages = Packages(in_directory(settings.packages_dir), settings.packages_dir / ".cache")
+    url = settings.terminology_server
+    outbound = Outbound((url,) if url else ())
+    remote = Remote(url, outbound, settings.terminology_seconds) if url else None
+    terminology = Terminology(packages, Concepts(database, settings.resource_types), remote)
+    database.codes = terminology
+    await terminology.start()
+    try:
+        yield terminology
+    finally:
+        await terminology.stop()
+        await outbound.close()
 
 
 @contextlib.asynccontextmanager

@@ -37,6 +37,7 @@ from fhirserver.storage.blobs import Blobs
 from fhirserver.storage.commit import Conflict
 from fhirserver.storage.repository import Repository
 from fhirserver.subscriptions import Subscriptions
+from fhirserver.terminology import Terminology
 from fhirserver.validation import Validator, located
 
 ATTEMPTS = 12
@@ -72,6 +73,7 @@ class Server:
         self.base_url = base_url
         self.subscriptions = subscriptions
         self.jobs: Runner | None = None
+        self.terminology = Terminology()
         self.search_parameters: SearchParameters | None = None
         self.sources = Sources(settings.import_sources, settings.max_body)
         self.types = frozenset(settings.resource_types)

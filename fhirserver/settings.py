@@ -24,7 +24,9 @@ SERVED_TYPES = (
     "AuditEvent",
     "Binary",
     "Bundle",
+    "CodeSystem",
     "Composition",
+    "ConceptMap",
     "Condition",
     "Consent",
     "Device",
@@ -45,6 +47,7 @@ SERVED_TYPES = (
     "ServiceRequest",
     "Specimen",
     "Subscription",
+    "ValueSet",
 )
 
 ORIGIN = re.compile(r"https?://[a-z0-9.\-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
@@ -201,6 +204,12 @@ class Settings(BaseSettings):
     subscription_keep: float = Field(
         7 * 86400, ge=0, description="seconds a delivered event is kept for $events"
     )
+    terminology_server: str = Field(
+        "", description="FHIR base URL of a terminology server that is asked for what is not known here"
+    )
+    terminology_seconds: float = Field(
+        5.0, gt=0, description="seconds to wait for an answer of the other terminology server"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="log level")
 
     @field_validator(
@@ -273,7 +282,7 @@ class Settings(BaseSettings):
                 )
         return value
 
-    @field_validator("base_url")
+    @field_validator("base_url", "terminology_server")
     @classmethod
     def _base(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):

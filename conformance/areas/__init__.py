@@ -18,5 +18,6 @@ from conformance.areas import (  # noqa: I001  # the order in which they are sho
     binary as binary,
     patch as patch,
     operations as operations,
+    terminology as terminology,
     documents as documents,
 )

@@ -9,6 +9,7 @@ from fhirserver.errors import BadRequest
 from fhirserver.interactions import parts
 from fhirserver.interactions.conditions import not_modified
 from fhirserver.interactions.patch import MEDIA_TYPES as PATCH_TYPES
+from fhirserver.interactions.terminology_capabilities import terminology_capabilities
 from fhirserver.model import json
 from fhirserver.request import GENERAL, Request, Result
 from fhirserver.search import named
@@ -54,7 +55,10 @@ async def capabilities(request: Request, server: "Server") -> Result:
     mode = request.parameter("mode") or "full"
     if mode not in MODES:
         raise BadRequest(f"mode={mode[:40]!r} is not one of {', '.join(MODES)}", expression="mode")
-    body, etag = _encoded(server, request.base_url, mode, server.indexer.generation)
+    if mode == "terminology":
+        body, etag = await _terminology(server, request.base_url)
+    else:
+        body, etag = _encoded(server, request.base_url, mode, server.indexer.generation)
     headers = {"Cache-Control": "max-age=3600"}
     if not_modified(request, etag, NEVER):
         return Result(304, etag=etag, headers=headers)
@@ -67,7 +71,10 @@ async def capabilities(request: Request, server: "Server") -> Result:
 @lru_cache(maxsize=48)
 def _encoded(server: "Server", base_url: str, mode: str, generation: int) -> tuple[bytes, str]:
     """The statement, as it is with this generation of search parameters, and its ETag."""
-    made = _terminology(base_url) if mode == "terminology" else _statement(server, base_url, mode)
+    return _tagged(_statement(server, base_url, mode))
+
+
+def _tagged(made: dict[str, Any]) -> tuple[bytes, str]:
     body = json.format(made)
     return body, f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
 
@@ -97,9 +104,10 @@ def _head(type: str, base_url: str) -> dict[str, Any]:
     }
 
 
-def _terminology(base_url: str) -> dict[str, Any]:
-    """There are no terminology operations yet, and so nothing to tell of them."""
-    return _head("TerminologyCapabilities", base_url)
+async def _terminology(server: "Server", base_url: str) -> tuple[bytes, str]:
+    """As the terminology is now."""
+    await server.terminology.refresh()
+    return _tagged({**_head("TerminologyCapabilities", base_url), **terminology_capabilities(server)})
 
 
 def _statement(server: "Server", base_url: str, mode: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from fhirserver.operations.content import content
 from fhirserver.operations.docref import docref
 from fhirserver.operations.document import document
 from fhirserver.operations.everything import everything
+from fhirserver.operations.expand import expand
+from fhirserver.operations.lookup import lookup
 from fhirserver.operations.match import match
 from fhirserver.operations.merge import merge
 from fhirserver.operations.meta import meta_add, meta_delete, meta_of_resource, meta_of_types
@@ -18,7 +20,10 @@ from fhirserver.operations.reindex import reindex
 from fhirserver.operations.search_parameter_status import search_parameter_status
 from fhirserver.operations.subscription_events import subscription_events
 from fhirserver.operations.subscription_status import subscription_status
+from fhirserver.operations.subsumes import subsumes
+from fhirserver.operations.translate import translate
 from fhirserver.operations.validate import validate
+from fhirserver.operations.validate_code import validate_code, validate_code_in_system
 from fhirserver.operations.versions import versions
 from fhirserver.operations.withdraw import withdraw
 
@@ -72,4 +77,27 @@ OPERATIONS: tuple[Operation, ...] = (
         ("SearchParameter",),
     ),
     Operation("events", BACKPORT + "events", {"instance": subscription_events}, ("Subscription",)),
+    Operation("expand", HL7 + "ValueSet-expand", {"type": expand, "instance": expand}, ("ValueSet",)),
+    Operation(
+        "validate-code",
+        HL7 + "ValueSet-validate-code",
+        {"type": validate_code, "instance": validate_code},
+        ("ValueSet",),
+    ),
+    Operation(
+        "validate-code",
+        HL7 + "CodeSystem-validate-code",
+        {"type": validate_code_in_system, "instance": validate_code_in_system},
+        ("CodeSystem",),
+    ),
+    Operation("lookup", HL7 + "CodeSystem-lookup", {"type": lookup}, ("CodeSystem",)),
+    Operation(
+        "subsumes", HL7 + "CodeSystem-subsumes", {"type": subsumes, "instance": subsumes}, ("CodeSystem",)
+    ),
+    Operation(
+        "translate",
+        HL7 + "ConceptMap-translate",
+        {"type": translate, "instance": translate},
+        ("ConceptMap",),
+    ),
 )

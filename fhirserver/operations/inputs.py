@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Names and values in order; a value is text, a resource, or an element such as a Meta."""
+    """Names and values in order; a value is text, a resource, or an element such as a Meta; of a parameter
+    of several parts it is ``{"part": [...]}``."""
 
     given: tuple[tuple[str, Any], ...]
 
@@ -99,6 +100,8 @@ def _value(position: int, parameter: Any) -> tuple[str, Any]:
     place = f"Parameters.parameter[{position}]"
     if not isinstance(parameter, dict) or not isinstance(parameter.get("name"), str):
         raise BadRequest("A parameter has no name", expression=place)
+    if isinstance(parameter.get("part"), list):
+        return parameter["name"], {"part": parameter["part"]}
     content = [value for key, value in parameter.items() if key == "resource" or key.startswith("value")]
     if len(content) != 1:
         raise BadRequest(f"The parameter {parameter['name'][:64]} has not one value", expression=place)

@@ -257,14 +257,11 @@ class Criteria:
         return lambda value: chosen(parameter, value, site)
 
     def _in(self, parameter: Parameter, value: str) -> Condition:
-        """One of the codes of a value set, as far as the definitions list them."""
+        """One of the codes of a value set: at once where the definitions list them."""
         url = unescape(value)
         value_set = self.indexer.definitions.value_sets.get(url.partition("|")[0])
         if value_set is None or value_set.open:
-            raise UnknownParameter(
-                f"{shown(url)} cannot be expanded: known are the value sets of the required bindings of "
-                "FHIR R4 whose codes it lists"
-            )
+            return token.in_value_set(parameter, url, self.indexer.site)
         return any_of(
             [
                 token.with_system(parameter, system, code)

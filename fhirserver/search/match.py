@@ -11,6 +11,7 @@ from typing import Any
 from fhirserver.search.contained import alone
 from fhirserver.search.query import (
     And,
+    Coded,
     Condition,
     Contained,
     Everything,
@@ -81,6 +82,8 @@ def satisfies(
             return any(low <= e < high and re.search(pattern, e) is not None for e in index.sorted)
         case Interval():
             return any(_has(condition, *interval) for interval in index.intervals)
+        case Coded():
+            return False  # nothing here knows the codes
         case Updated(earliest, latest):
             return (earliest is None or earliest <= updated) and (latest is None or updated < latest)
         case Near(name, latitude, longitude, distance):

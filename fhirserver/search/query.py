@@ -14,6 +14,7 @@ The index of a resource (what ``search`` writes and these conditions find) is
 https://hl7.org/fhir/R4/search.html
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -137,6 +138,21 @@ class Within:
 
 
 @dataclass(frozen=True, slots=True)
+class Coded:
+    """A code of a value set (``in``, ``value`` is its canonical or ``ValueSet/id``), or one that is at or
+    ``below``, or at or ``above``, the code ``value`` of ``system``.
+
+    ``storage`` has the codes looked up and makes a condition of each; nothing else can tell what meets it.
+    """
+
+    parameter: str
+    relation: Literal["in", "above", "below"]
+    system: str
+    value: str
+    condition: Callable[[str, str], "Condition"] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     all: tuple["Condition", ...]
 
@@ -193,6 +209,7 @@ Condition = (
     | Range
     | Interval
     | Updated
+    | Coded
     | Near
     | Within
     | And

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fhirserver.errors import TooCostly
 from fhirserver.search import query as q
 from fhirserver.search.contained import alone, inside
+from fhirserver.storage.coded import has_coded, listed
 from fhirserver.storage.database import Database, run
 from fhirserver.storage.documents import Document
 from fhirserver.storage.drivers import choose
@@ -22,11 +23,14 @@ STEPS = 64
 
 
 async def resolve(database: Database, type: str, condition: q.Condition) -> q.Condition:
-    """The condition without Refers, Referred and Within.
+    """The condition without Coded, Refers, Referred and Within.
 
     Raises:
+        BadRequest: a value set or a code is not known.
         TooCostly: a step matches more than ``MOST`` resources, or there are too many steps.
     """
+    if has_coded(condition):
+        condition = await listed(database.codes, condition)
     steps = _steps(condition)
     if not steps:
         return condition

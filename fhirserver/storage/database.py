@@ -2,8 +2,8 @@
 
 One database holds: a collection per resource type (the current versions, with their index), ``history`` (the
 versions before), ``locks`` (conditional writes), ``inbox`` (what feeds received), ``events`` and
-``deliveries`` (what subscribers are told), ``jobs``, ``blobs`` (GridFS), and ``counters``, ``secrets``,
-``leases`` and ``watchers`` of a few documents.
+``deliveries`` (what subscribers are told), ``jobs``, ``blobs`` (GridFS), ``concepts`` (of loaded code
+systems), and ``counters``, ``secrets``, ``leases``, ``watchers`` and ``loaded_systems`` of a few documents.
 """
 
 import contextlib
@@ -17,6 +17,8 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
+
+from fhirserver.storage.coded import Terminology
 
 Document = dict[str, Any]
 Collection = AsyncCollection[Document]
@@ -58,6 +60,8 @@ OTHER_INDEXES: dict[str, dict[str, Sequence[str]]] = {
     },
     "acknowledgements": {"status": ("status",)},
     "jobs": {"status": ("status",), "finished": ("finished",)},
+    # What concepts of loaded code systems are found by, and their order in the system.
+    "concepts": {"keys": ("keys",), "system_n": ("s", "n")},
     "events": {"waiting": ("waiting",), "subscription_number": ("subscription", "number")},
 }
 UNIQUE_INDEXES = frozenset({("inbox", "key")})
@@ -102,7 +106,7 @@ class Database:
     """An open database. ``embedded`` says that it is the embedded engine.
 
     A search may take ``search_seconds``, and look at ``search_documents`` where no index serves it; ``sizes``
-    keeps how many documents collections have, and until when that is used.
+    keeps how many documents collections have, and until when that is used. ``codes`` is who knows value sets.
     """
 
     uri: str
@@ -111,6 +115,7 @@ class Database:
     search_seconds: float = 20.0
     search_documents: int = 50_000
     sizes: dict[str, tuple[int, float]] = field(default_factory=dict, repr=False)
+    codes: Terminology | None = field(default=None, repr=False)
     _client: AsyncMongoClient[Document] = field(init=False, repr=False)
     _database: AsyncDatabase[Document] = field(init=False, repr=False)
 

@@ -46,8 +46,8 @@ def _exact(condition: q.Condition) -> Document:
             return {"$or": [_exact(part) for part in parts]} if parts else {"_id": {"$in": []}}
         case q.Not(inner):
             return {"$nor": [_exact(inner)]}
-        case q.Refers() | q.Referred() | q.Within():
-            raise TypeError("chains are resolved before a filter is made")
+        case q.Coded() | q.Refers() | q.Referred() | q.Within():
+            raise TypeError("chains and codes are resolved before a filter is made")
 
 
 def _near(near: q.Near) -> Document:

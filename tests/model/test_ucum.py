@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhirserver.model import ucum
+from fhirserver.model import ucum_units as units
 
 
 @pytest.mark.parametrize(
@@ -100,3 +101,57 @@ def test_products_follow_the_arithmetic_of_their_parts(
 def test_any_text_is_understood_or_not(code: str) -> None:
     unit = ucum.parse(code)
     assert unit is None or unit.factor != 0
+
+
+@pytest.mark.parametrize(
+    ("code", "factor", "base"),
+    [
+        ("atm", "101325000", "g.m-1.s-2"),
+        ("[in_i'Hg]", "3386378.8", "g.m-1.s-2"),
+        ("[Ch]", "1/3000", "m"),
+        ("[nmi_i]/h", "463/900", "m.s-1"),
+        ("[kn_i]", "463/900", "m.s-1"),
+        ("[oz_tr]", "31.1034768", "g"),
+        ("[ft_us]", "1200/3937", "m"),
+        ("[car_Au]", "1/24", "1"),
+        ("Kibit", "1024", "bit"),
+        ("kBy", "8000", "bit"),
+        ("dB", "0.1", "B"),
+        ("dB[SPL]", "0.1", "B[SPL]"),
+        ("B[10.nV]", "1", "B[10.nV]"),
+        ("[m/s2/Hz^(1/2)]", "1", "[m/s2/Hz^(1/2)]"),
+        ("[hp_C]", "1", "[hp_C]"),
+        ("kgf/cm2", "98066500", "g.m-1.s-2"),
+    ],
+)
+def test_rarer_units(code: str, factor: str, base: str) -> None:
+    unit = ucum.parse(code)
+    assert unit is not None
+    assert (unit.factor, unit.base) == (Fraction(factor), base)
+
+
+@pytest.mark.parametrize(
+    ("code", "valid"),
+    [
+        *(
+            (code, True)
+            for code in ("Cel", "mCel", "[degF]", "J/Cel", "W/(m2.Cel)", "mg/dL", "{score}", "10*3")
+        ),
+        *(
+            (code, True)
+            for code in ("m{abc}/s", "/{HPF}", "%{Hb}", "(m.s)/kg", "[p'diop]", "%[slope]", "bit_s")
+        ),
+        *(
+            (code, False)
+            for code in ("cel", "Celsius", "xCel", "[degf]", "m{x}2", "{x}m", "mg / dL", "(m){x}2")
+        ),
+        *((code, False) for code in ("", "/", "mg//dL", "m[H2]", "mm Hg", "µg", "k[in_i]", "((m)", "m{é}")),
+    ],
+)
+def test_what_is_ucum(code: str, valid: bool) -> None:
+    assert ucum.is_valid(code) is valid
+
+
+def test_every_unit_of_the_table_is_made_of_known_units() -> None:
+    for code in (*units.METRIC, *units.OTHERS, *units.ARBITRARY, *units.SPECIAL, *units.METRIC_SPECIAL):
+        assert ucum.parse(code), code

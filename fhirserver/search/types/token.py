@@ -10,11 +10,12 @@ narrowed. https://hl7.org/fhir/R4/search.html#token
 """
 
 import re
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from fhirserver.errors import BadRequest
 from fhirserver.search.parameters import Parameter, Site
-from fhirserver.search.query import And, Condition, Index, Interval, KeyRange, Keys, Nothing, Or
+from fhirserver.search.query import And, Coded, Condition, Index, Interval, KeyRange, Keys, Nothing, Or
 from fhirserver.search.text import END, fold, tails
 from fhirserver.search.types import sorting
 from fhirserver.search.values import escape, shown, split, unescape
@@ -167,17 +168,59 @@ def of_type(parameter: Parameter, value: str, site: Site) -> Condition:
     return Keys((_of_type(parameter.code, *parts),))
 
 
+def in_value_set(parameter: Parameter, url: str, site: Site) -> Condition:
+    """One of the codes of a value set: by its canonical, by one that names an implicit set (``fhir_vs``), or
+    ``ValueSet/id`` here."""
+    if site.base_url and url.startswith(f"{site.base_url}/"):
+        url = url.removeprefix(f"{site.base_url}/")
+    return Coded(parameter.code, "in", "", url, partial(with_system, parameter))
+
+
 def below(parameter: Parameter, value: str, site: Site) -> Condition:
-    """MIME types with their parameters: ``text/xml; charset=UTF-8`` is below ``text/xml``."""
-    if not all(MIME_TYPES in path.systems for path in parameter.paths):
-        raise BadRequest(f":below is for MIME types; the hierarchy of {parameter.code} is not supported yet")
+    """A code and all that it subsumes; of MIME types also those with parameters: ``text/xml; charset=UTF-8``
+    is below ``text/xml``."""
+    if not _is_mime(parameter):
+        return _related(parameter, "below", value)
     key = f"{parameter.code}|{escape(unescape(value))}"
     return Or((Keys((key,)), KeyRange(f"{key};", f"{key}<"), KeyRange(f"{key} ;", f"{key} <")))
+
+
+def above(parameter: Parameter, value: str, site: Site) -> Condition:
+    """A code and all that subsumes it; of a MIME type with parameters also the type without."""
+    if not _is_mime(parameter):
+        return _related(parameter, "above", value)
+    code = unescape(value)
+    types = dict.fromkeys((code, code.partition(";")[0].rstrip()))
+    return Keys(tuple(f"{parameter.code}|{escape(type)}" for type in types))
+
+
+def _is_mime(parameter: Parameter) -> bool:
+    return all(MIME_TYPES in path.systems for path in parameter.paths)
+
+
+def _related(parameter: Parameter, relation: Literal["above", "below"], value: str) -> Condition:
+    parts = [unescape(part) for part in split(value, "|")]
+    if parameter.found <= _ALONE:
+        raise BadRequest(f"{parameter.code} has no codes: it cannot be searched with :{relation}")
+    implied = sorted({system for path in parameter.paths for system in path.systems})
+    if len(parts) == 1 and parameter.found <= _WITHOUT_SYSTEM and len(implied) == 1:
+        parts = [implied[0], *parts]
+    if len(parts) != 2 or not all(parts):
+        raise BadRequest(f"{shown(value)} is not the system|code that :{relation} needs")
+    system, code = parts
+    return Coded(parameter.code, relation, system, code, partial(with_system, parameter))
 
 
 def present(parameter: Parameter) -> Condition:
     return KeyRange(f"{parameter.code}|", f"{parameter.code}}}")
 
 
-MODIFIERS = {"": equals, "not": equals, "text": text, "of-type": of_type, "below": below}
+MODIFIERS = {
+    "": equals,
+    "not": equals,
+    "text": text,
+    "of-type": of_type,
+    "below": below,
+    "above": above,
+}
 """``:not`` is the complement of the whole parameter, with all of its values: the caller negates."""

@@ -227,9 +227,9 @@ def test_mime_types_are_below_their_base(finds: Finds, stored: str, asked: str, 
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [
-        ("gender:below=male", "for MIME types"),
-        ("gender:in=http://x", "cannot be expanded"),
-        ("language:not-in=http://hl7.org/fhir/ValueSet/mimetypes", "cannot be expanded"),
+        ("active:below=true", "has no codes"),
+        ("identifier:above=x", "system|code"),
+        ("language:below=http://x|", "system|code"),
         ("identifier=a|b|c", "more than one |"),
         ("identifier=|", "use :missing=true"),
         ("active=http://x|true", "has no system"),
