@@ -38,7 +38,7 @@ def admit(envelope: Envelope, origin: Origin, sender: Sender, settings: Settings
 def _decide(envelope: Envelope, verdict: str, text: str, code: str, location: str) -> Envelope:
     if verdict == "process":
         return envelope
-    issue = Issue("error" if verdict == "refuse" else "warning", code, text, location)
+    issue = Issue("error" if verdict == "refuse" else "information", code, text, location)
     if verdict == "refuse":
         return replace(envelope, issues=(*envelope.issues, issue), refusal="AR")
     return replace(envelope, issues=(*envelope.issues, issue), held=True)

@@ -51,15 +51,19 @@ class Sender:
             Unanswered: none came in time, the connection ended, or what came is no answer.
             OSError: it could not be written.
         """
+        await self.write(message)
+        return await self.answer()
+
+    async def write(self, message: bytes) -> None:
+        """Send a message that is not answered. Raises OSError (TimeoutError)."""
         self._writer.write(frame(message))
         async with asyncio.timeout(self._seconds):
             await self._writer.drain()
-        return await self.answer()
 
-    async def answer(self) -> bytes:
-        """The next answer. Raises Unanswered."""
+    async def answer(self, seconds: float = 0) -> bytes:
+        """The next answer; ``seconds`` is how long it may take. Raises Unanswered."""
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds or self._seconds):
                 while not self._answers:
                     part = await self._reader.read(READ_BYTES)
                     if not part:

@@ -84,7 +84,7 @@ class Processing:
             log.error("unforeseen error", kind=type(error).__name__, id=item.id, where=where(error))
             text = f"Unforeseen error ({type(error).__name__}); it was logged"
             outcome = _outcome("failed", [*issues, Issue("error", "exception", text)])
-        return _acknowledged(item, outcome)
+        return _acknowledged(item, outcome, self.catalog.sender(item).definition)
 
     async def documents(self, outcome: Outcome) -> list[str]:
         """The identifiers (``system|value``, escaped) of the documents that an input brought.
@@ -186,8 +186,10 @@ def remark(issue: Issue) -> dict[str, str]:
     }
 
 
-def _acknowledged(item: Item, outcome: Outcome) -> Outcome:
+def _acknowledged(item: Item, outcome: Outcome, definition: SourceDefinition) -> Outcome:
     code = acknowledgement.OF_STATUS[outcome.status] if item.kind == "hl7v2" else ""
+    if code and outcome.status == "failed":
+        code = definition.refusal or code
     return replace(outcome, acknowledgement=code)
 
 

@@ -175,6 +175,8 @@ def _check_value(field: Field, kind: str, table: str | None, where: str, library
 @lru_cache(maxsize=2048)
 def _codes(library: str, table: str) -> frozenset[str]:
     """The codes of a table; empty where it is not known, or has others than those listed."""
-    found = load_library(library.rpartition("v")[2].replace("_", ".")).TABLES.get(table)
+    # The oldest versions come without tables.
+    tables = getattr(load_library(library.rpartition("v")[2].replace("_", ".")), "TABLES", {})
+    found = tables.get(table)
     codes = frozenset(found[1]) if found else frozenset()
     return frozenset() if any(len(code) > 12 or " " in code or "..." in code for code in codes) else codes

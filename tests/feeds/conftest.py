@@ -29,7 +29,16 @@ TYPES = (
     *("Patient", "RelatedPerson", "Practitioner", "PractitionerRole", "Organization", "Encounter"),
     *("AllergyIntolerance", "Immunization", "Observation", "DiagnosticReport", "Specimen", "Provenance"),
     *("Condition", "Consent", "MedicationStatement", "Procedure"),
-    *("DocumentReference", "Binary", "List", "Bundle", "Communication", "ServiceRequest", "Appointment"),
+    *(
+        "DocumentReference",
+        "Binary",
+        "List",
+        "Bundle",
+        "Communication",
+        "ConceptMap",
+        "ServiceRequest",
+        "Appointment",
+    ),
 )
 SECRET = b"vN0y8nGzk7M1ZCkE3dA2lRZgJ3nJ0mY1o0eXx1pQ7hE="
 _numbers = itertools.count()
@@ -89,9 +98,11 @@ def open_feed(
 
     @contextlib.asynccontextmanager
     async def opened(
-        processing: Callable[[Server, Settings], Processing] = Processing, **options: Any
+        processing: Callable[[Server, Settings], Processing] = Processing,
+        types: tuple[str, ...] = TYPES,
+        **options: Any,
     ) -> AsyncIterator[Feed]:
-        settings = make_settings(**{"database": name, "resource_types": TYPES} | options)
+        settings = make_settings(database=name, resource_types=types, **options)
         database = Database(settings.mongodb_uri, name, embedded=True)
         await database.prepare(("Patient", "DocumentReference"))  # indexes are for speed
         repository = Repository(database, lambda type, body: indexer.index(json.stored(body)))
@@ -103,10 +114,12 @@ def open_feed(
         inbox = Inbox(database, blobs)
         receiver = Receiver(server, inbox, settings, processing(server, settings))
         await receiver.start()
-        yield Feed(server, inbox, receiver, settings)
-        await receiver.stop()
-        await repository.stop()
-        await database.close()
+        try:
+            yield Feed(server, inbox, receiver, settings)
+        finally:
+            await receiver.stop()
+            await repository.stop()
+            await database.close()
 
     return opened
 

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -14,8 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from fhirserver.feeds import client
+from fhirserver.feeds.client import Unanswered
 from fhirserver.feeds.framing import frame
 from fhirserver.feeds.mllp import Listener
+from fhirserver.feeds.origin import Origin
 from fhirserver.storage.items import Item
 from fhirserver.storage.listing import Filters
 from tests.feeds.conftest import Feed, OpenFeed
@@ -190,3 +194,129 @@ def certified(folder: Path) -> tuple[Path, Path]:
     (folder / "key.pem").write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain))
     (folder / "certificate.pem").write_bytes(certificate.public_bytes(encoding))
     return folder / "certificate.pem", folder / "key.pem"
+
+
+PATHOLOGIES = {
+    "empty frame": (b"\x0b\x1c\r" + frame(adt("1")), ["AA 1"]),
+    "LF instead of CR after the end": (b"\x0b" + adt("1") + b"\x1c\n" + frame(adt("2")), ["AA 1", "AA 2"]),
+    "garbage before": (b"garbage" + frame(adt("1")), ["AA 1"]),
+    "no start of block": (adt("1") + b"\x1c\r" + frame(adt("2")), ["AA 1", "AA 2"]),
+    "no CR at the end": (b"\x0b" + adt("1") + b"\x1c", ["AA 1"]),
+    "two frames in one write": (frame(adt("1")) + frame(adt("2")), ["AA 1", "AA 2"]),
+    "double wrapping": (frame(frame(adt("1"))), ["AA 1"]),
+    "start of block in the middle": (b"\x0b" + adt("1") + b"\x0b" + adt("2") + b"\x1c\r", ["AA 1", "AA 2"]),
+    "several messages in one frame": (frame(adt("1") + adt("2") + adt("3")), ["AA 1", "AA 2", "AA 3"]),
+    "end of block inside the content": (
+        frame(adt("1", family="DU\x1cPONT") + b"ZZZ|\x1c|x\r"),
+        ["AA 1"],
+    ),
+    "line feeds between frames": (
+        b"\r\n" + frame(adt("1")) + b"\r\n\r\n" + frame(adt("2")),
+        ["AA 1", "AA 2"],
+    ),
+    "one byte at a time": (frame(adt("1")), ["AA 1"]),
+}
+
+
+@pytest.mark.parametrize("name", PATHOLOGIES)
+async def test_framing_pathologies(open_feed: OpenFeed, name: str) -> None:
+    stream, answers = PATHOLOGIES[name]
+    async with open_feed(mllp_port=0) as feed, listening(feed) as (_, sender):
+        if name == "one byte at a time":
+            for byte in stream:
+                await sender.send(bytes([byte]))
+        else:
+            await sender.send(stream)
+        assert [await sender.answer() for _ in answers] == answers
+        items = await kept(feed)
+        assert len(items) == len(answers), "nothing lost, nothing doubled"
+
+
+async def test_message_that_never_ends_is_cut(open_feed: OpenFeed) -> None:
+    options = {"mllp_port": 0, "mllp_message_seconds": 0.4}
+    async with open_feed(**options) as feed, listening(feed) as (_, sender):
+        await sender.send(frame(adt("1")))
+        assert await sender.answer() == "AA 1"
+        await sender.send(b"\x0b" + adt("2"))
+        await asyncio.sleep(0.15)
+        await sender.send(b"ZZZ|1\r")
+        assert [await sender.answer(), await sender.answer()] == ["AE 2", ""]
+        assert "mllp_message_seconds" in (await kept(feed))[-1].outcome.issues[-1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ({"mllp_connections": 1}, True),
+        ({"mllp_connections_per_address": 1}, True),
+        ({"mllp_networks": ("10.0.0.0/8",)}, True),
+        ({"mllp_networks": ("10.0.0.0/8", "127.0.0.1")}, False),
+    ],
+)
+async def test_connections_are_limited(open_feed: OpenFeed, options: dict[str, Any], refused: bool) -> None:
+    async with open_feed(mllp_port=0, **options) as feed, listening(feed) as (listener, first):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.ports[0])
+        second = Sender(reader, writer)
+        with contextlib.suppress(ConnectionError):
+            await second.send(frame(adt("2")))
+            assert await second.answer() == ("" if refused else "AA 2")
+        writer.close()
+        if "mllp_networks" not in options:
+            await first.send(frame(adt("1")))
+            assert await first.answer() == "AA 1"
+
+
+async def test_several_ports_are_several_sources(open_feed: OpenFeed, tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    options = {
+        "mllp_port": 0,
+        "mllp_ports": ("0+plain", "0"),
+        "mllp_tls_certificate": certificate,
+        "mllp_tls_key": key,
+    }
+    async with open_feed(**options) as feed, listening(feed, trusting) as (listener, first):
+        _, plain, other = listener.ports
+        await feed.receiver.catalog.put("plain", {"match": {"ports": [plain]}, "test_messages": "refuse"})
+        await feed.receiver.catalog.put("other", {"match": {"ports": [other]}})
+        await first.send(frame(adt("1", f11="T")))
+        assert await first.answer() == "AA 1"
+        for port, tls, expected in ((plain, None, "AR 1"), (other, trusting, "AA 1")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+            sender = Sender(reader, writer)
+            await sender.send(frame(adt("1", f11="T")))
+            assert await sender.answer() == expected
+            writer.close()
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                await writer.wait_closed()
+        assert [item.source for item in await kept(feed)] == ["LAB/HOSP", "plain", "other"]
+
+
+async def send_with(tls: ssl.SSLContext, port: int) -> None:
+    async with client.Sender("127.0.0.1", port, tls, 5) as sender:
+        await sender.send(adt("9"))
+
+
+async def test_client_certificate_is_the_source(open_feed: OpenFeed, tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path)
+    options = {
+        "mllp_port": 0,
+        "mllp_tls_certificate": certificate,
+        "mllp_tls_key": key,
+        "mllp_tls_client_ca": certificate,
+    }
+    mutual = ssl.create_default_context(cafile=str(certificate))
+    mutual.load_cert_chain(certificate, key)
+    definition = {"match": {"application": "LAB", "certificates": ["test"]}}
+    async with open_feed(**options) as feed:
+        await feed.receiver.catalog.put("gam", definition)
+        async with listening(feed, mutual) as (listener, sender):
+            await sender.send(frame(adt("1")))
+            assert await sender.answer() == "AA 1"
+            (item,) = await kept(feed)
+            assert item.source == "gam"
+            assert item.origin == f"mllp port {listener.ports[0]} 127.0.0.1 test"
+            with pytest.raises((Unanswered, OSError)):
+                await send_with(ssl.create_default_context(cafile=str(certificate)), listener.ports[0])
+        forged = await feed.receiver.receive_hl7v2(adt("2"), Origin("mllp", address="127.0.0.1"))
+        assert forged[0].code == "AR", "the same MSH-3 without the certificate"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fhirserver.storage.inbox import Outcome
+from fhirserver.storage.items import Outcome
 from tests.feeds.conftest import Feed
 from tests.feeds.messages import OID, adt, message
 
