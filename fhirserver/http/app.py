@@ -22,6 +22,7 @@ from fhirserver.http.feeds import feed_routes
 from fhirserver.http.fhir import FHIRApplication
 from fhirserver.http.forwarded import BASE_PATH
 from fhirserver.http.health import Health
+from fhirserver.http.schemas import schema_routes
 from fhirserver.model.media_types import JSON
 from fhirserver.server import refusal
 
@@ -70,6 +71,7 @@ def _routes(parts: "Parts") -> list[Route | Mount | WebSocketRoute]:
         Route("/metrics", health.metrics),
         *feed_routes(parts.receiver, parts.settings),
         *admin_routes(parts.receiver, parts.settings),
+        *schema_routes(parts.server),
         Route("/", _home),
     ]
 

@@ -8,19 +8,20 @@ from fhirserver.model import json, outcome
 from fhirserver.operations import inputs
 from fhirserver.request import Request, Result
 from fhirserver.storage.documents import Stored
+from fhirserver.validation import language_of, located
 
 if TYPE_CHECKING:
     from fhirserver.server import Server
 
 MODES = ("", "create", "update", "delete", "profile")
-CORE = "http://hl7.org/fhir/StructureDefinition/"
 
 
 async def validate(request: Request, server: "Server") -> Result:
     """Say whether a resource would be accepted: 200 and the issues, whatever they are.
 
-    On an instance without a resource, the stored one is validated. ``mode`` delete asks whether the instance
-    could be deleted.
+    ``profile`` (repeatable) is checked in addition to what the resource claims; extensible bindings and
+    extensions that are not known are told, too. On an instance without a resource, the stored one is
+    validated. ``mode`` delete asks whether the instance could be deleted.
     """
     given = inputs.read(request, server, ("resource", "mode", "profile"), "resource")
     mode, resource = given.text("mode"), given.one("resource")
@@ -35,12 +36,12 @@ async def validate(request: Request, server: "Server") -> Result:
         if stored is None or stored.deleted:
             raise BadRequest("There is no resource to validate", expression="resource")
         resource = json.stored(stored.body)
-    issues = _content(resource, request, server) + _profile(given.text("profile"), resource, server)
+    issues = _content(resource, given, request, server)
     issues += _identity(mode, resource, request)
     if not any(issue.severity == "error" for issue in issues):
         unit = server.unit(request)
         issues += await integrity.missing(resource, unit, server, "warning")
-    return Result(200, outcome.body(issues))
+    return Result(200, outcome.body(located(issues, request.body, within=_within(request))))
 
 
 async def _stored(request: Request, server: "Server") -> Stored | None:
@@ -48,26 +49,33 @@ async def _stored(request: Request, server: "Server") -> Stored | None:
     return await server.repository.find(request.type, request.id)
 
 
-def _content(resource: dict[str, Any], request: Request, server: "Server") -> list[Issue]:
-    issues = server.validator.validate(resource)
+def _content(
+    resource: dict[str, Any], given: inputs.Inputs, request: Request, server: "Server"
+) -> list[Issue]:
+    issues = server.validator.validate(
+        resource,
+        language=language_of(request.headers.get("accept-language", "")),
+        advice=True,
+        profiles=[profile for profile in given.all("profile") if isinstance(profile, str) and profile],
+    )
     if resource.get("resourceType") != request.type:
         text = f"The resource is a {resource.get('resourceType')}, the URL says {request.type}"
         issues = [Issue("error", "invalid", text, "resourceType"), *issues]
     return issues
 
 
-def _profile(profile: str, resource: dict[str, Any], server: "Server") -> list[Issue]:
-    """The base definitions are known; another profile is not, which makes nothing invalid."""
-    if not profile:
-        return []
-    name = profile.partition("|")[0].removeprefix(CORE)
-    if name == resource.get("resourceType") or name in ("Resource", "DomainResource"):
-        return []
-    if name in server.definitions.resource_types:
-        text = f"The profile is that of {name}, the resource is a {resource.get('resourceType')}"
-        return [Issue("error", "invalid", text, "resourceType")]
-    text = f"The profile {profile[:200]} is not known here: the base specification alone was checked"
-    return [Issue("warning", "not-supported", text)]
+def _within(request: Request) -> str:
+    """The way to the resource in the body, which may be Parameters."""
+    if not request.body or b"Parameters" not in request.body[:_START]:
+        return ""
+    resource = json.parse(request.body) if request.body.lstrip()[:1] == b"{" else {}
+    for index, parameter in enumerate(resource.get("parameter", ())):
+        if parameter.get("name") == "resource":
+            return f"parameter[{index}].resource"
+    return ""
+
+
+_START = 4096
 
 
 def _identity(mode: str, resource: dict[str, Any], request: Request) -> list[Issue]:

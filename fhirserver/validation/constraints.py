@@ -51,7 +51,7 @@ class Native:
 class Expressed:
     """An invariant in FHIRPath, compiled when it is first asked; one that cannot be evaluated is a warning.
 
-    A best practice is only asked where advice is wanted.
+    A best practice (dom-6: there is a narrative) is only asked where these are wanted.
     """
 
     def __init__(self, constraint: Constraint, url: str, structure: str, knowledge: Knowledge) -> None:
@@ -66,12 +66,14 @@ class Expressed:
         return compile_expression(self._constraint.expression)
 
     def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
-        if not well_formed or (self._constraint.advice and not scope.report.advice):
+        if not well_formed or (self._constraint.advice and not scope.report.practices):
             return
         model = self._knowledge.model
         item = model.resource(value) if value is scope.resource else model.element(value, self._structure)
         if not self.holds_for(item, node, scope):
-            severity: Severity = "error" if self._constraint.severity == "error" else "warning"
+            severity: Severity = "information" if self._constraint.advice else "warning"
+            if self._constraint.severity == "error":
+                severity = "error"
             scope.report.breach(node, self._constraint.key, self._text, severity=severity, url=self._url)
 
     def holds_for(self, item: Any, node: Node, scope: Scope) -> bool:

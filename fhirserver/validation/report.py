@@ -43,14 +43,15 @@ def shown(value: object) -> Said:
 class Report:
     """The first LIMIT issues, how many there were in all, and how many of these were errors."""
 
-    __slots__ = ("advice", "count", "errors", "issues", "language")
+    __slots__ = ("advice", "count", "errors", "issues", "language", "practices")
 
-    def __init__(self, language: Language = "en", advice: bool = False) -> None:
+    def __init__(self, language: Language = "en", advice: bool = False, practices: bool = False) -> None:
         self.issues: list[Issue] = []
         self.count = 0
         self.errors = 0
         self.language: Language = language
         self.advice = advice
+        self.practices = practices
 
     @property
     def full(self) -> bool:

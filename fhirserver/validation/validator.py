@@ -51,16 +51,17 @@ class Validator:
         location: str | None = None,
         language: Language = "en",
         advice: bool = False,
+        practices: bool = False,
         profiles: Iterable[str] = (),
     ) -> list[Issue]:
         """What is wrong with a resource, at most 100 issues and one that counts the rest; [] when nothing is.
 
         ``location`` is the FHIRPath of the resource where it is a part of something, by default its type:
-        ``Bundle.entry[2].resource``. ``advice`` asks for best practices, extensible bindings and extensions
-        that are not known as well; profiles that it claims then count as errors whatever the policy.
-        ``profiles`` are checked in addition.
+        ``Bundle.entry[2].resource``. ``advice`` asks for extensible bindings and extensions that are not
+        known as well, ``practices`` for best practices; with advice, profiles that it claims count as errors
+        whatever the policy. ``profiles`` are checked in addition.
         """
-        report = Report(language, advice)
+        report = Report(language, advice, practices)
         if location is None:
             type = resource.get("resourceType") if isinstance(resource, dict) else None
             location = type if isinstance(type, str) and type in self._rules else "Resource"
@@ -99,7 +100,7 @@ class Validator:
     ) -> None:
         """Check against profiles; with the stance ``warn`` what is wrong is a warning."""
         for url in dict.fromkeys(urls):
-            report = Report(scope.report.language, scope.report.advice)
+            report = Report(scope.report.language, scope.report.advice, scope.report.practices)
             inner = Scope(report, resource, node, scope.contained, scope.bundle, scope.depth)
             inner.root = scope.root
             self._profile(url, resource, node, inner)

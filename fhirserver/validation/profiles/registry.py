@@ -1,7 +1,7 @@
 """The profiles that are known, by canonical url; each is compiled when it is first asked for."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import msgspec
@@ -104,6 +104,11 @@ class Profiles:
         except UnusableProfile:
             return None
         return found if found and found.type == "Extension" else None
+
+    def added(self, types: Container[str]) -> list[str]:
+        """The urls of the profiles of these types that are not the specification's."""
+        own = [url for url in self._sources if url not in self.definitions.profiles]
+        return sorted(url for url in own if self.type_of(url) in types)
 
     def put(self, resource: Mapping[str, Any]) -> None:
         """Take in a StructureDefinition, in the place of one with the same url; what is no profile is not."""
