@@ -113,8 +113,11 @@ async def _answer(scope: Scope, request: Request, server: "Server") -> Result:
     if handling := request.prefer("handling", HANDLING):
         headers["Preference-Applied"] = f"handling={handling}"
     total = None
-    if asked.counts_only or any(query.total == "accurate" for query in asked.queries):
+    wanted = asked.queries[0].total if asked.queries else "none"
+    if wanted == "accurate" or (asked.counts_only and wanted != "estimate"):
         total = await several.count(database, asked.queries)
+    elif asked.counts_only:
+        total = await several.estimate(database, asked.queries)
     if asked.counts_only:
         body = _bundle(scope, asked, request, [], total, "")
         return Result(200, body, headers=headers)
@@ -134,6 +137,8 @@ async def _answer(scope: Scope, request: Request, server: "Server") -> Result:
         entries = list(await asyncio.gather(*found))
     if total is None and page.next is None and asked.after is None:
         total = len(entries)  # all of them are on this page: the total costs nothing
+    elif total is None and wanted == "estimate":
+        total = await several.estimate(database, asked.queries)
     also = await included(page.resources, asked.includes, server)
     entries += await asyncio.gather(
         *(_entry(stored, parts.WHOLE, request, server, b"include") for stored in also.resources)

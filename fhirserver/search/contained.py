@@ -14,19 +14,17 @@ from fhirserver.search.query import (
     And,
     Condition,
     Contained,
+    Everything,
     Ids,
     Index,
     Inner,
+    Interval,
     KeyRange,
     Keys,
-    Near,
+    Not,
     Nothing,
     Or,
     Range,
-    Referred,
-    Refers,
-    Updated,
-    Within,
 )
 
 MOST = 64
@@ -70,11 +68,10 @@ def alone(condition: Condition) -> bool:
     match condition:
         case And(parts) | Or(parts):
             return all(map(alone, parts))
-        case Refers() | Referred() | Within() | Near() | Contained() | Updated():
-            return False
+        case Not(inner):
+            return alone(inner)
         case _:
-            inner = getattr(condition, "condition", None)
-            return inner is None or alone(inner)
+            return isinstance(condition, Everything | Nothing | Ids | Keys | KeyRange | Range | Interval)
 
 
 def _front(type: str) -> str:

@@ -22,6 +22,7 @@ from fhirserver.search.query import Condition, Include, Query, Sort
 from fhirserver.search.values import shown
 
 MAX_LENGTH = 65_536
+MAX_SORTS = 16
 SORTABLE = ("string", "token", "date", "number", "quantity", "reference", "uri")
 
 _HTTP = ("_format", "_pretty")
@@ -136,7 +137,10 @@ class _Asked:
         self.count = int(value)
 
     def take_sort(self, value: str) -> None:
-        self.sort += tuple(self._sort(rule) for rule in value.split(",") if rule)
+        rules = [rule for rule in value.split(",") if rule]
+        if len(self.sort) + len(rules) > MAX_SORTS:
+            raise BadRequest(f"_sort has more than {MAX_SORTS} keys")
+        self.sort += tuple(map(self._sort, rules))
 
     def _sort(self, rule: str) -> Sort:
         code = rule.removeprefix("-")

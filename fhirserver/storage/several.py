@@ -7,6 +7,7 @@ from pymongo.errors import PyMongoError
 
 from fhirserver.errors import Unavailable
 from fhirserver.search.query import Query, Sort
+from fhirserver.storage import estimate as estimates
 from fhirserver.storage import pipeline
 from fhirserver.storage.database import Database
 from fhirserver.storage.documents import Stored
@@ -46,6 +47,14 @@ async def count(database: Database, queries: Sequence[Query]) -> int:
     """How many match; costs as much as there are. Raises Unavailable."""
     try:
         return sum(await asyncio.gather(*(pipeline.count(database, query) for query in queries)))
+    except PyMongoError:
+        raise Unavailable("The database does not answer now") from None
+
+
+async def estimate(database: Database, queries: Sequence[Query]) -> int:
+    """About how many match; costs the same however many there are. Raises Unavailable."""
+    try:
+        return sum(await asyncio.gather(*(estimates.estimate(database, query) for query in queries)))
     except PyMongoError:
         raise Unavailable("The database does not answer now") from None
 
