@@ -53,6 +53,8 @@ SERVED_TYPES = (
 ORIGIN = re.compile(r"https?://[a-z0-9.\-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB = 1024 * 1024
+OBJECTS = ("authorities", "profile_policy", "required_profiles")
+"""The settings that are JSON objects."""
 
 
 class SettingsError(Exception):
@@ -331,8 +333,9 @@ def load(options: Mapping[str, Any] | None = None, environment: Mapping[str, str
             problems.append(f"{variable} is not a setting{hint}")
     if problems:
         raise SettingsError("\n".join(problems))
-    if isinstance(raw := values.get("authorities"), str):
-        values["authorities"] = _object(raw)
+    for name in OBJECTS:
+        if isinstance(raw := values.get(name), str):
+            values[name] = _object(name, raw)
     values |= {name: value for name, value in (options or {}).items() if value is not None}
     try:
         return Settings(**values)
@@ -354,13 +357,13 @@ def _text(value: Any) -> str:
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
-def _object(text: str) -> Any:
+def _object(name: str, text: str) -> Any:
     import json
 
     try:
         return json.loads(text)
     except json.JSONDecodeError:
-        raise SettingsError(f"{PREFIX}AUTHORITIES is not a JSON object") from None
+        raise SettingsError(f"{PREFIX}{name.upper()} is not a JSON object") from None
 
 
 def _sentence(error: dict[str, Any]) -> str:
