@@ -1,20 +1,59 @@
-"""``fhirserver check``: what a file is and would become, without storing it."""
+"""``fhirserver check``: what files are and would become, without storing them."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fhirserver import logs
+from fhirserver.app import load_validator
 from fhirserver.cli.opening import definitions_of, must_exist, settings_of
 
 
-def check(file: Annotated[Path, typer.Argument(help="A file of any kind that `import` takes.")]) -> None:
-    """Say what a file is, what would be stored, and every issue; store nothing."""
-    from fhirserver.feeds.check import check_file
+class Format(StrEnum):
+    """How the issues are printed."""
 
-    must_exist([file])
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+
+
+class Language(StrEnum):
+    """The language of the validator's texts."""
+
+    en = "en"
+    fr = "fr"
+
+
+def check(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Files and folders of any kind `import` takes.")
+    ],
+    format: Annotated[Format, typer.Option(help="How the issues are printed.")] = Format.text,
+    profile: Annotated[
+        list[str] | None, typer.Option(help="A profile that FHIR content has to conform to, too.")
+    ] = None,
+    lang: Annotated[Language, typer.Option(help="The language of the texts.")] = Language.en,
+    advice: Annotated[
+        bool, typer.Option("--advice", help="Tell of extensible bindings and best practices, too.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.")] = False,
+) -> None:
+    """Say what files are, what would be stored, and every issue; store nothing.
+
+    Exit code 0: all of it would be stored; 1: something would be held or refused; 2: nothing is known.
+    """
+    from fhirserver.feeds.check import Asked, Checker
+    from fhirserver.feeds.check_formats import FORMATS, exit_code
+    from fhirserver.feeds.files import walk
+
+    must_exist(paths)
     logs.configure("error")
     chosen = settings_of({})
-    raise typer.Exit(check_file(file, definitions_of(chosen), chosen, Console()))
+    definitions = definitions_of(chosen)
+    asked = Asked("fr" if lang is Language.fr else "en", advice, tuple(profile or ()))
+    checker = Checker(definitions, chosen, load_validator(chosen, definitions), asked)
+    reports = [report for path in walk(paths) for report in checker.check_file(path)]
+    typer.echo(FORMATS[format](reports))
+    raise typer.Exit(exit_code(reports, strict=strict))

@@ -1,12 +1,11 @@
 """``fhirserver check``: what a file is, what would be stored of it, and every issue. Nothing is stored."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape as plain
-
-from fhirserver.errors import FHIRError
+from fhirserver import errors
+from fhirserver.errors import FHIRError, Severity
 from fhirserver.feeds.envelope import open_envelope
 from fhirserver.feeds.mapping import map_now, source_of
 from fhirserver.feeds.resources import PERFORMED, inside
@@ -15,7 +14,7 @@ from fhirserver.model import json, xml
 from fhirserver.model.definitions import Definitions
 from fhirserver.model.json import Resource
 from fhirserver.settings import Settings
-from fhirserver.validation import Validator
+from fhirserver.validation import Language, Validator, located
 from mappings import hl7v2
 from mappings.core.result import Held, Issue, MappingError
 
@@ -32,6 +31,21 @@ TITLES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to say about an input; ``location`` is in the input's own terms, a FHIRPath for FHIR; line
+    and column are those of the file (0: not known)."""
+
+    severity: Severity
+    code: str
+    text: str
+    location: str = ""
+    rule: str = ""
+    url: str = ""
+    line: int = 0
+    column: int = 0
+
+
 @dataclass(slots=True)
 class Report:
     """What one input would come to: ``status`` as in the inbox, or ``unknown``; ``entries`` what is asked for
@@ -41,24 +55,49 @@ class Report:
     what: str
     status: str = "processed"
     entries: list[str] = field(default_factory=list)
-    issues: list[Issue] = field(default_factory=list)
+    issues: list[Finding] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
     def conclude(self) -> "Report":
         """Let the issues decide the status where nothing has."""
         severities = {issue.severity for issue in self.issues}
         if self.status == "processed" and severities - {"information"}:
-            self.status = "failed" if "error" in severities else "warnings"
+            self.status = "failed" if severities & {"error", "fatal"} else "warnings"
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How FHIR content is validated: in which language, whether extensible bindings and best practices are
+    told as well, and which profiles it has to conform to beside those it claims."""
+
+    language: Language = "en"
+    advice: bool = False
+    profiles: tuple[str, ...] = ()
 
 
 class Checker:
     """Checks inputs with the definitions alone: no database."""
 
-    def __init__(self, definitions: Definitions, settings: Settings) -> None:
+    def __init__(
+        self,
+        definitions: Definitions,
+        settings: Settings,
+        validator: Validator | None = None,
+        asked: Asked | None = None,
+    ) -> None:
         self._definitions = definitions
-        self._validator = Validator(definitions)
+        self._validator = validator or Validator(definitions)
         self._settings = settings
+        self._asked = asked or Asked()
+
+    def check_file(self, file: Path) -> list[Report]:
+        """As ``check_bytes``, of a file; one that cannot be read is unknown."""
+        try:
+            raw = file.read_bytes()
+        except OSError as error:
+            return [Report(str(file), f"a file that cannot be read ({error.strerror})", "unknown")]
+        return self.check_bytes(str(file), raw)
 
     def check_bytes(self, name: str, raw: bytes) -> list[Report]:
         """The reports of a file: one, or one for each message in it or file in a zip. Never raises."""
@@ -71,7 +110,7 @@ class Checker:
                 names = [f"{name} [{n}]" if len(messages) > 1 else name for n in range(1, len(messages) + 1)]
                 found = [self._message(*named) for named in zip(names, messages, strict=True)]
                 if batch.messages:
-                    found[0].issues[:0] = batch.issues
+                    found[0].issues[:0] = _remarks(batch.issues)
                 return [report.conclude() for report in found]
             case "cda" | "xdm":
                 return [self._mapped(Report(name, what), kind, raw, "file").conclude()]
@@ -86,7 +125,7 @@ class Checker:
         try:
             inner = [(f"{name}/{member}", content) for member, content in members(raw)]
         except FHIRError as error:
-            return [Report(name, TITLES["zip"], "failed", issues=_issues(error))]
+            return [Report(name, TITLES["zip"], "failed", issues=_findings(error.issues, b"", 1))]
         reports = []
         for path, content in inner:
             if sniff(content) == "zip":
@@ -97,7 +136,7 @@ class Checker:
 
     def _message(self, name: str, raw: bytes) -> Report:
         envelope = open_envelope("hl7v2", raw, "file")
-        report = Report(name, f"{TITLES['hl7v2']} {envelope.event}".strip(), issues=list(envelope.issues))
+        report = Report(name, f"{TITLES['hl7v2']} {envelope.event}".strip(), issues=_remarks(envelope.issues))
         if envelope.refusal:
             report.status = "failed"
             return report
@@ -108,35 +147,38 @@ class Checker:
             mapped = map_now(kind, raw, source_of(source, self._settings))
         except MappingError as error:
             report.status = "held" if isinstance(error, Held) else "failed"
-            report.issues += error.issues
+            report.issues += _remarks(error.issues)
             return report
-        report.issues += mapped.issues
+        report.issues += _remarks(mapped.issues)
         report.unread = mapped.unread
         self._bundle(report, mapped.bundle)
         return report
 
     def _fhir(self, report: Report, kind: str, raw: bytes) -> Report:
-        try:
-            if kind == "ndjson":
-                found = [json.parse_resource(line) for line in raw.splitlines() if line.strip()]
-            else:
-                found = [xml.parse(raw, self._definitions) if kind == "xml" else json.parse_resource(raw)]
-        except FHIRError as error:
-            report.status = "failed"
-            report.issues += _issues(error)
-            return report
-        for resource in found:
-            if resource["resourceType"] == "Bundle" and resource.get("type") in PERFORMED:
-                self._bundle(report, resource)
+        bodies = [(raw, 1)]
+        if kind == "ndjson":
+            bodies = [(line, n) for n, line in enumerate(raw.splitlines(), 1) if line.strip()]
+        for body, line in bodies:
+            try:
+                resource = xml.parse(body, self._definitions) if kind == "xml" else json.parse_resource(body)
+            except FHIRError as error:
+                report.status = "failed"
+                report.issues += _findings(error.issues, body, line)
                 continue
-            report.issues += self._validate(resource)
-            whole = resource["resourceType"] != "Bundle" or resource.get("type") == "document"
-            parts = [resource] if whole else list(inside(resource))
-            report.entries += [f"PUT {_label(part)}" for part in parts]
+            self._resource(report, resource, body, line)
         return report
 
-    def _bundle(self, report: Report, bundle: Resource) -> None:
-        report.issues += self._validate(bundle)
+    def _resource(self, report: Report, resource: Resource, body: bytes, line: int) -> None:
+        if resource["resourceType"] == "Bundle" and resource.get("type") in PERFORMED:
+            self._bundle(report, resource, body, line)
+            return
+        report.issues += self._validate(resource, body, line)
+        whole = resource["resourceType"] != "Bundle" or resource.get("type") == "document"
+        parts = [resource] if whole else list(inside(resource))
+        report.entries += [f"PUT {_label(part)}" for part in parts]
+
+    def _bundle(self, report: Report, bundle: Resource, body: bytes = b"", line: int = 1) -> None:
+        report.issues += self._validate(bundle, body, line)
         entries = bundle.get("entry")
         for entry in entries if isinstance(entries, list) else ():
             request = entry.get("request", {}) if isinstance(entry, dict) else {}
@@ -145,40 +187,39 @@ class Checker:
                 when = "if unknown " if request.get("ifNoneExist") else ""
                 report.entries.append(f"{request.get('method', '?')} {when}{_label(resource)}")
 
-    def _validate(self, resource: Resource) -> list[Issue]:
-        return [
-            Issue(i.severity if i.severity != "fatal" else "error", i.code, i.text, i.expression)
-            for i in self._validator.validate(resource)
-        ]
+    def _validate(self, resource: Resource, body: bytes, line: int) -> list[Finding]:
+        """The validator's issues; of what a mapping has made (no body) without a place in the input."""
+        advice = self._asked.advice and bool(body)
+        issues = self._validator.validate(
+            resource,
+            language=self._asked.language,
+            advice=advice,
+            practices=advice,
+            profiles=self._asked.profiles if body else (),
+        )
+        return _findings(issues, body, line)
 
 
-def check_file(file: Path, definitions: Definitions, settings: Settings, console: Console) -> int:
-    """Print what a file would come to; 0: it would be stored, 1: held or failed, 2: nothing known."""
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        console.print(f"{plain(str(file))} cannot be read: {error.strerror}", soft_wrap=True)
-        return 2
-    reports = Checker(definitions, settings).check_bytes(str(file), raw)
-    for report in reports:
-        _print(report, console)
-    statuses = {report.status for report in reports}
-    if statuses <= {"unknown"}:
-        return 2
-    return int(bool(statuses & {"held", "failed"}))
+def _remarks(issues: Iterable[Issue]) -> list[Finding]:
+    """What a mapping says."""
+    return [Finding(i.severity, i.code, i.text, i.location) for i in issues]
 
 
-def _print(report: Report, console: Console) -> None:
-    console.print(
-        f"{plain(report.name)}: {plain(report.what)}, would be [bold]{report.status}[/]", soft_wrap=True
-    )
-    for entry in report.entries:
-        console.print(f"  {plain(entry)}", soft_wrap=True)
-    for issue in report.issues:
-        where = f"{issue.location}: " if issue.location else ""
-        console.print(f"  {issue.severity}: {plain(where)}{plain(issue.text)}", soft_wrap=True)
-    if report.unread:
-        console.print(f"  sent and not read: {plain(', '.join(report.unread))}", soft_wrap=True)
+def _findings(issues: Iterable[errors.Issue], body: bytes, line: int) -> list[Finding]:
+    """``line`` is where the body begins in its file."""
+    return [
+        Finding(
+            i.severity,
+            i.code,
+            i.text,
+            i.expression,
+            i.rule,
+            i.url,
+            i.line + line - 1 if i.line else 0,
+            i.column,
+        )
+        for i in located(issues, body)
+    ]
 
 
 def _label(resource: Resource) -> str:
@@ -196,7 +237,3 @@ def _text(concept: Resource) -> str:
     first = codings[0] if isinstance(codings, list) and codings and isinstance(codings[0], dict) else {}
     text = concept.get("text") or first.get("display") or first.get("code") or concept.get("code") or ""
     return str(text)[:60]
-
-
-def _issues(error: FHIRError) -> list[Issue]:
-    return [Issue("error", issue.code, issue.text, issue.expression) for issue in error.issues]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from fhirserver.model.definitions import Definitions
-from fhirserver.validation.report import Node, Report, shown
+from fhirserver.validation.report import Node, Report
 from fhirserver.validation.rules import ComplexRule, Rules, Scope
 
 _CANONICAL = "http://hl7.org/fhir/StructureDefinition/"
@@ -80,9 +80,9 @@ class ExtensionRule(ComplexRule):
 
     def _unknown(self, url: str, node: Node, report: Report) -> None:
         if self._modifier:
-            report.note("warning", node, "extension", "modifier-unknown", url=shown(url))
+            report.note("warning", node, "extension", "modifier-unknown", url=url[:200])
         elif report.advice:
-            report.note("information", node, "extension", "extension-unknown", url=shown(url))
+            report.note("information", node, "extension", "extension-unknown", url=url[:200])
 
     def _count(self, item: list[dict[str, Any]], node: Node, report: Report) -> None:
         for url, count in Counter(extension["url"] for extension in item).items():

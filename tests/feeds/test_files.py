@@ -3,12 +3,11 @@
 import io
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 
-from fhirserver.feeds.check import Checker, check_file
+from fhirserver.feeds.check import Checker
 from fhirserver.feeds.files import Import, import_paths
 from fhirserver.model import json
 from fhirserver.model.definitions import Definitions
@@ -143,12 +142,3 @@ def test_check_reports_entries_issues_and_unread_fields(checker: Checker) -> Non
     assert "PUT Patient" in report.entries
     assert any(issue.location == "PID-8" for issue in report.issues)
     assert "PID-38" in report.unread
-
-
-@pytest.mark.parametrize(("content", "code"), [(adt("1"), 0), (b"x", 2), (message("1", "SIU^S12"), 1)])
-def test_check_file(definitions: Definitions, tmp_path: Path, content: bytes, code: int) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(content)
-    output: Any = io.StringIO()
-    assert check_file(path, definitions, load({}, {}), Console(file=output)) == code
-    assert "would be" in output.getvalue()
