@@ -39,6 +39,7 @@ from fhirserver.storage.secrets import shared_secret
 from fhirserver.subscriptions import Subscriptions
 from fhirserver.terminology import Packages, Remote, Terminology, in_directory
 from fhirserver.validation import Policy, Validator
+from fhirserver.validation.evaluation import evaluator
 
 PR_SET_PDEATHSIG = 1
 
@@ -83,7 +84,12 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
     compiled = load_definitions(settings)
     base_url = settings.base_url or f"http://{_host(settings.host)}:{settings.http_port}{BASE_PATH}"
     indexer = search.Indexer(
-        compiled, base_url, settings.timezone, settings.resource_types, settings.text_search
+        compiled,
+        base_url,
+        settings.timezone,
+        settings.resource_types,
+        settings.text_search,
+        evaluator(compiled),
     )
 
     def index(type: str, body: bytes) -> Index:

@@ -67,8 +67,7 @@ class SearchParameters:
     def accept(self, resource: Resource) -> None:
         """Raises Unprocessable: a SearchParameter is to be used that this server could not search."""
         if is_used(resource):
-            customs, definitions = self._indexer.customs, self._indexer.definitions
-            check(read_custom(resource, 0), customs, self._indexer.types, definitions)
+            check(read_custom(resource, 0), self._indexer)
 
     # --- the repository's side
 

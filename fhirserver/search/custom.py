@@ -4,13 +4,13 @@ https://hl7.org/fhir/R4/searchparameter.html
 """
 
 import re
-from collections.abc import Iterable
 
 from fhirserver.errors import Unprocessable
 from fhirserver.model.definitions import Definitions
 from fhirserver.model.definitions.search_parameters import read
 from fhirserver.model.json import Resource
 from fhirserver.search.buckets import NAMES
+from fhirserver.search.indexer import Indexer
 from fhirserver.search.narrowing import DATES, TOKENS
 from fhirserver.search.parameters import TYPES, Custom, compile_parameters
 
@@ -36,16 +36,17 @@ def read_custom(resource: Resource, version: int) -> Custom:
     return Custom(resource.get("id", ""), version, read(resource), special=special)
 
 
-def check(custom: Custom, others: Iterable[Custom], types: frozenset[str], definitions: Definitions) -> None:
-    """Refuse a parameter that this server could not search; ``others`` are the ones in use.
+def check(custom: Custom, indexer: Indexer) -> None:
+    """Refuse a parameter that this server could not search beside those in use.
 
     Raises:
         Unprocessable: the issue says what and where.
     """
     definition = custom.definition
     code, kind = definition.code, definition.type
-    others = [other for other in others if other.id != custom.id]
-    bases = sorted(types.intersection(definitions.types_of(definition)))
+    definitions = indexer.definitions
+    others = [other for other in indexer.customs if other.id != custom.id]
+    bases = sorted(indexer.types.intersection(definitions.types_of(definition)))
     if not _code(code):
         raise _refused(
             f"The code {code[:64]!r} cannot be the name of a parameter: that is a letter and at most 63 "
@@ -74,7 +75,7 @@ def check(custom: Custom, others: Iterable[Custom], types: frozenset[str], defin
     if _is_official(definition.url, definitions):
         raise _refused("The url is that of a parameter of FHIR itself", "url")
     for type in bases:
-        reason = compile_parameters(type, definitions, (*others, custom)).refused.get(code)
+        reason = compile_parameters(type, definitions, (*others, custom), indexer.fhirpath).refused.get(code)
         if reason:
             place = "component" if kind == "composite" and "part" in reason else "expression"
             raise _refused(f"The parameter cannot be searched on {type}: {reason}", place)

@@ -25,6 +25,10 @@ class NotCompilable(Exception):
     """The expression uses FHIRPath that search does not know, or an element that does not exist."""
 
 
+class NotUnderstood(NotCompilable):
+    """It is FHIRPath beyond what is compiled here, or none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
     """One way from a resource (or an element) to values of one type.
@@ -94,7 +98,7 @@ class _Compiler:
     def compile(self) -> Iterable[Path]:
         walks = self._union()
         if self._tokens:
-            raise NotCompilable(f"{self._tokens[0]!r} is not understood in {self._expression!r}")
+            raise NotUnderstood(f"{self._tokens[0]!r} is not understood in {self._expression!r}")
         for walk in walks:
             yield self._path(walk)
 
@@ -160,7 +164,7 @@ class _Compiler:
             case "exists":
                 walks = [_Walk((_any_of([self._path(w) for w in walks], but_false=False),), Type("boolean"))]
             case _:
-                raise NotCompilable(f"The function {name}() is not known in search parameters")
+                raise NotUnderstood(f"The function {name}() is not known in search parameters")
         self._expect(")")
         return walks
 
@@ -174,7 +178,7 @@ class _Compiler:
             self._expect(")")
             self._expect("is")
             if name != "resolve":
-                raise NotCompilable(f"The function {name}() is not known in where()")
+                raise NotUnderstood(f"The function {name}() is not known in where()")
             target = self._name()
             return [
                 w.then(_refers_to(target), Type(w.type.code, w.type.structure, (target,)), w.element)
@@ -190,7 +194,7 @@ class _Compiler:
         self._expect("!=")
         self._expect("false")
         if [w.steps and isinstance(w.steps[0], str) for w in walks] != [False]:
-            raise NotCompilable(f"'and' is known only after exists(), not in {self._expression!r}")
+            raise NotUnderstood(f"'and' is known only after exists(), not in {self._expression!r}")
         return [_Walk((_any_of([self._path(w) for w in compared], but_false=True),), Type("boolean"))]
 
     def _child(self, walks: list[_Walk], name: str) -> list[_Walk]:
@@ -222,16 +226,16 @@ class _Compiler:
 
     def _expect(self, token: str) -> None:
         if not self._accept(token):
-            raise NotCompilable(f"{token!r} is missing in {self._expression!r}")
+            raise NotUnderstood(f"{token!r} is missing in {self._expression!r}")
 
     def _name(self) -> str:
         if not self._tokens or not (self._tokens[0][0].isalpha() or self._tokens[0][0] in "_%"):
-            raise NotCompilable(f"A name is missing in {self._expression!r}")
+            raise NotUnderstood(f"A name is missing in {self._expression!r}")
         return self._tokens.pop(0)
 
     def _text(self) -> str:
         if not self._tokens or self._tokens[0][0] != "'":
-            raise NotCompilable(f"A text in quotes is missing in {self._expression!r}")
+            raise NotUnderstood(f"A text in quotes is missing in {self._expression!r}")
         return self._tokens.pop(0)[1:-1]
 
 
@@ -241,7 +245,7 @@ def _tokens(expression: str) -> list[str]:
     while position < len(text):
         found = _TOKEN.match(text, position)
         if found is None:
-            raise NotCompilable(f"{text[position:].lstrip()[0]!r} is not understood in {expression!r}")
+            raise NotUnderstood(f"{text[position:].lstrip()[0]!r} is not understood in {expression!r}")
         tokens.append(found[0].strip())
         position = found.end()
     return tokens

@@ -11,6 +11,7 @@ from fhirserver.model.json import Resource
 from fhirserver.model.temporal import NotTemporal
 from fhirserver.search import contained, fulltext, narrowing
 from fhirserver.search.expressions import Path
+from fhirserver.search.general import FHIRPath
 from fhirserver.search.parameters import Custom, Parameter, Site, compile_parameters
 from fhirserver.search.query import Index
 from fhirserver.search.types import composite, sorting, string
@@ -61,12 +62,15 @@ class Indexer:
         zone: str = "Europe/Paris",
         types: Iterable[str] = (),
         words: fulltext.Scope = "content",
+        fhirpath: FHIRPath | None = None,
     ) -> None:
         """``types`` are those that are served, where a search may look (default: all); ``words`` says of what
-        ``_text`` and ``_content`` find words."""
+        ``_text`` and ``_content`` find words; ``fhirpath`` evaluates what custom parameters have beyond plain
+        paths."""
         self.definitions = definitions
         self.types = frozenset(types) or definitions.resource_types
         self.site = Site(base_url.rstrip("/") if base_url else None, ZoneInfo(zone))
+        self.fhirpath = fhirpath
         self.customs: tuple[Custom, ...] = ()
         self.generation = 0
         self.words = words
@@ -159,7 +163,7 @@ class Indexer:
     def _compile(self, type: str, customs: Sequence[Custom]) -> TypeParameters:
         if type not in self.definitions.resource_types:
             raise TypeNotServed(f"{type[:64]!r} is not a resource type of FHIR R4")
-        found = compile_parameters(type, self.definitions, customs)
+        found = compile_parameters(type, self.definitions, customs, self.fhirpath)
         indexed = found.searched | found.pending
         by_root: dict[str, list[tuple[str, Path, Entries]]] = {}
         always = []

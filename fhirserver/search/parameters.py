@@ -10,7 +10,8 @@ from datetime import tzinfo
 from types import MappingProxyType
 
 from fhirserver.model.definitions import Component, Definitions, SearchParameter
-from fhirserver.search.expressions import NotCompilable, Path, compile_expression
+from fhirserver.search.expressions import NotCompilable, NotUnderstood, Path, compile_expression
+from fhirserver.search.general import FHIRPath, compile_general
 
 TYPES: Mapping[str, frozenset[str]] = {
     "string": frozenset(
@@ -124,9 +125,14 @@ class Compiled:
     refused: dict[str, str]
 
 
-def compile_parameters(type: str, definitions: Definitions, customs: Sequence[Custom] = ()) -> Compiled:
+def compile_parameters(
+    type: str,
+    definitions: Definitions,
+    customs: Sequence[Custom] = (),
+    fhirpath: FHIRPath | None = None,
+) -> Compiled:
     """Compile the parameters of FHIR and those of ``customs``; of two customs with the same code the first
-    counts."""
+    counts. ``fhirpath`` evaluates what is no plain path."""
     found = Compiled({}, {}, {})
     searched, refused = found.searched, found.refused
     declared = definitions.search_parameters(type)
@@ -146,12 +152,17 @@ def compile_parameters(type: str, definitions: Definitions, customs: Sequence[Cu
             del searched[code]
     for custom in sorted(customs, key=lambda custom: custom.definition.type == "composite"):
         if type in definitions.types_of(custom.definition):
-            _add(custom, type, definitions, customs, found)
+            _add(custom, type, definitions, customs, fhirpath, found)
     return found
 
 
 def _add(
-    custom: Custom, type: str, definitions: Definitions, customs: Sequence[Custom], found: Compiled
+    custom: Custom,
+    type: str,
+    definitions: Definitions,
+    customs: Sequence[Custom],
+    fhirpath: FHIRPath | None,
+    found: Compiled,
 ) -> None:
     code = custom.definition.code
     known = found.searched | found.pending
@@ -159,7 +170,7 @@ def _add(
         return
     by_url = {other.definition.url: other.definition for other in customs}
     try:
-        compiled = _compile(type, custom.definition, definitions, known, by_url, custom.special)
+        compiled = _compile(type, custom.definition, definitions, known, by_url, custom.special, fhirpath)
     except NotCompilable as reason:
         found.refused[code] = str(reason)
         return
@@ -193,16 +204,22 @@ def _compile(
     others: Mapping[str, Parameter],
     by_url: Mapping[str, SearchParameter] = MappingProxyType({}),
     special: str = "",
+    fhirpath: FHIRPath | None = None,
 ) -> Parameter:
     """``others`` are the parameters that composites may be made of, ``by_url`` the custom ones of them."""
     expression = parameter.expression_for(type)
     if not expression:
         raise NotCompilable("the definition has no expression")
-    paths = compile_expression(expression, definitions, type)
+    compared = special or COMPARED_AS.get(parameter.url, parameter.type)
+    try:
+        paths = compile_expression(expression, definitions, type)
+    except NotUnderstood:
+        if fhirpath is None or parameter.type == "composite":
+            raise
+        paths = compile_general(expression, definitions, type, TYPES.get(compared, ()), fhirpath)
     if parameter.type == "composite":
         parts = _parts(parameter, type, paths, definitions, others, by_url)
         return Parameter(parameter.code, "composite", paths, parts=parts)
-    compared = special or COMPARED_AS.get(parameter.url, parameter.type)
     kept = tuple(path for path in paths if path.type in TYPES.get(compared, ()))
     if not kept:
         names = ", ".join(sorted({path.type for path in paths}))

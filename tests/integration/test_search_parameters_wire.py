@@ -203,6 +203,22 @@ def test_each_type_is_ready_by_its_own_reindex(here: httpx2.Client) -> None:
     }
 
 
+def test_any_fhirpath_can_be_used(here: httpx2.Client) -> None:
+    body = {
+        **patient("reachable"),
+        "telecom": [
+            {"system": "phone", "use": "home", "value": "01"},
+            {"system": "phone", "use": "mobile", "value": "06"},
+        ],
+    }
+    assert put(here, body).status_code == 201
+    expression = "Patient.telecom.where(system = 'phone' and use = 'mobile').value"
+    assert put(here, parameter("mobile", "token", expression)).status_code == 201
+    reindex(here, "Patient")
+    assert found(here, "Patient?mobile=06") == ["reachable"]
+    assert found(here, "Patient?mobile=01") == []
+
+
 def test_a_composite_of_a_parameter_of_ones_own(here: httpx2.Client) -> None:
     number = parameter("batch", "number", "Immunization.protocolApplied.dose as positiveInt", "Immunization")
     whole = parameter(
