@@ -46,11 +46,9 @@ _BLOOD_PRESSURE: Final = {
     ]
 }
 
-_MASS, _LENGTH = (
-    {"kg": Decimal(1000), "g": Decimal(1)},
-    {"m": Decimal(100), "cm": Decimal(1), "mm": Decimal("0.1")},
-)
-_PLAIN: dict[str, Decimal] = {}
+_ONE: Final = Decimal(1)
+_MASS: Final = {"kg": Decimal(1000), "g": _ONE}
+_LENGTH: Final = {"m": Decimal(100), "cm": _ONE, "mm": Decimal("0.1")}
 _PLAUSIBLE: Final = {
     "29463-7": (200, 500_000, _MASS),
     "3141-9": (200, 500_000, _MASS),
@@ -59,17 +57,17 @@ _PLAUSIBLE: Final = {
     "8287-5": (15, 80, _LENGTH),
     "9843-4": (15, 80, _LENGTH),
     "8280-0": (20, 250, _LENGTH),
-    "39156-5": (5, 120, _PLAIN),
-    "8310-5": (25, 45, _PLAIN),
-    "8867-4": (10, 350, _PLAIN),
-    "9279-1": (2, 150, _PLAIN),
-    _SYSTOLIC: (20, 350, _PLAIN),
-    _DIASTOLIC: (5, 250, _PLAIN),
-    "20564-1": (1, 100, _PLAIN),
-    "2708-6": (1, 100, _PLAIN),
-    "59408-5": (1, 100, _PLAIN),
+    "39156-5": (5, 120, {"kg/m2": _ONE}),
+    "8310-5": (25, 45, {"Cel": _ONE}),
+    "8867-4": (10, 350, {"/min": _ONE}),
+    "9279-1": (2, 150, {"/min": _ONE}),
+    _SYSTOLIC: (20, 350, {"mm[Hg]": _ONE}),
+    _DIASTOLIC: (5, 250, {"mm[Hg]": _ONE}),
+    "20564-1": (1, 100, {"%": _ONE}),
+    "2708-6": (1, 100, {"%": _ONE}),
+    "59408-5": (1, 100, {"%": _ONE}),
 }
-"""LOINC code of a vital sign -> the least and most a person can have, in grams, centimetres or as it is."""
+"""LOINC code of a vital sign -> the least and most a person can have, and the units that this is told of."""
 
 
 def observations(
@@ -194,7 +192,7 @@ def _flag(node: Node, resource: Element, birth: str | None, context: Context) ->
     value, limits = number_of(quantity), _PLAUSIBLE.get(_loinc(node))
     if quantity is not None and value is not None and limits is not None:
         least, most, units = limits
-        factor = units.get(quantity.get("unit", ""), Decimal(1) if not units else None)
+        factor = units.get(quantity.get("unit", ""))
         if factor is not None and not least <= value * factor <= most:
             context.warn(
                 node, f"{value} {quantity.get('unit', '')} is implausible; kept as sent".replace("  ", " ")

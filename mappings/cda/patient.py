@@ -18,6 +18,7 @@ from mappings.core.bundle import prune
 from mappings.core.identity import (
     IDENTIFIER_TYPE_SYSTEM,
     INS_TEST_OIDS,
+    INS_TYPES,
     NIR_BILLING_OID,
     has_valid_key,
     is_ins,
@@ -29,6 +30,7 @@ INSEE_CODE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-in
 COMMUNES = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
 RELATIONSHIP = "http://terminology.hl7.org/CodeSystem/v2-0131"
 ROLE_CLASS = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
+_QUALIFIED = INS_TYPES.keys() - INS_TEST_OIDS
 _SDTC = "{urn:hl7-org:sdtc}"
 
 GENDER = {"M": "male", "F": "female", "UN": "other", "U": "unknown"}
@@ -115,6 +117,8 @@ def _identifier(node: Node) -> Element | None:
     if identifier and node.get("root") == NIR_BILLING_OID:
         kind = {"coding": [{"system": IDENTIFIER_TYPE_SYSTEM, "code": "NH"}]}
         return {"use": "secondary", "type": kind, **identifier}
+    if identifier and node.get("root") in _QUALIFIED and not has_valid_key(identifier["value"]):
+        return {name: value for name, value in identifier.items() if name != "use"}  # never the official one
     return identifier
 
 
