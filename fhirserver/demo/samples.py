@@ -41,7 +41,8 @@ SAMPLES = (
     Sample("vxu-v04.hl7", "mllp", "Vaccinations, one of them refused"),
     Sample("vaccination-note.xml", "cda", "Vaccination note with an allergy"),
     Sample("xdm", "xdm", "Discharge letter as a submission set"),
-    Sample("siu-s12.hl7", "mllp", "An appointment: no mapping, so it is held", held=True),
+    Sample("siu-s12.hl7", "mllp", "An appointment"),
+    Sample("rde-o11.hl7", "mllp", "A prescription: no mapping, so it is held", held=True),
 )
 
 

@@ -56,11 +56,22 @@ def compare(sent: Resource, stored: Resource) -> Content:
     here = {a["hash"]: a.get("url", "") for a in attachments(stored) if "hash" in a}
     came = {a["hash"]: a.get("url", "") for a in attachments(sent) if "hash" in a}
     common = here.keys() & came.keys()
-    changes = not came or sent.get("docStatus") in _CHANGES or sent.get("status") == "entered-in-error"
-    if came and not common and not changes and _has_unique_id(sent):
+    changes = (
+        not came
+        or sent.get("docStatus") in _CHANGES
+        or sent.get("status") == "entered-in-error"
+        or _is_further(sent, stored)
+    )
+    if came and here and not common and not changes and _has_unique_id(sent):
         text = "A document with the same uniqueId and other content is stored already"
         raise Held(text, Issue("error", "conflict", text, "DocumentReference.masterIdentifier"))
     return Content(bool(common) and not changes, {came[h]: here[h] for h in common if came[h] and here[h]})
+
+
+def _is_further(sent: Resource, stored: Resource) -> bool:
+    """Whether what is sent is later in a document's life: a copy that comes late takes nothing back."""
+    stages = (stored.get("docStatus"), sent.get("docStatus"))
+    return stages == ("preliminary", "final") and sent.get("status") == stored.get("status")
 
 
 def attachments(document: Resource) -> Iterator[Resource]:

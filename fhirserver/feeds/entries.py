@@ -37,6 +37,11 @@ class Entry:
         return bool(self.request["method"] == "PUT")
 
     @property
+    def changes(self) -> bool:
+        """PUT with ``ifMatch: *``: the input states a part of what must be stored already."""
+        return self.request.get("ifMatch") == "*"
+
+    @property
     def always_new(self) -> bool:
         return self.request["method"] == "POST" and "ifNoneExist" not in self.request
 

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhirserver.feeds import documents
+from fhirserver.feeds.changes import check_patients, check_stored
 from fhirserver.feeds.entries import Entry, fold, join, leave_out_types
 from fhirserver.feeds.identity import check_identity, find_patient, other_keys
 from fhirserver.feeds.known import leave_out
@@ -67,6 +68,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     entries, effects = fold(mapped)
     work = _Work(*leave_out_types(entries, server.types))
     await _look_up(work, effects.renamed, server, seed, repeated)
+    check_stored(work.entries)
     work.issues += check_traits(work.entries)
     lists = await find_lists(work.entries, effects.snapshots, server)
     await _replace(work, effects, server)
@@ -83,6 +85,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     for entry in work.entries:
         if not entry.dropped:
             entry.resource = point(entry.resource, work.targets)
+    check_patients(work.entries)
     check_subjects(work.entries, effects.moved, work.issues)
     gone = _relate_documents(work)
     work.updates |= await _taken_back(gone, work, server)

@@ -53,6 +53,16 @@ def put(url: str, resource: Element, identifier: Element) -> Element:
     return {"fullUrl": url, "resource": resource, "request": request}
 
 
+def change(url: str, resource: Element, identifier: Element) -> Element:
+    """Entry: the input changes this resource, which must be there; the elements it does not name stay.
+
+    The resource is a part of one: it may lack elements that FHIR requires.
+    """
+    entry = put(url, resource, identifier)
+    entry["request"]["ifMatch"] = "*"
+    return entry
+
+
 def mention(url: str, resource: Element, identifier: Element) -> Element:
     """Entry: the input only mentions this resource; create it when it is unknown, else leave it."""
     request = {

@@ -104,6 +104,7 @@ SYSTEM_OF_NAME: Final = {
     "CPT": "http://www.ama-assn.org/go/cpt",
     "RXNORM": "http://www.nlm.nih.gov/research/umls/rxnorm",
     "UNII": "http://fdasis.nlm.nih.gov",
+    "MDC": "urn:iso:std:iso:11073:10101",
     "DCM": "http://dicom.nema.org/resources/ontology/DCM",
     "NCIT": "http://ncithesaurus-stage.nci.nih.gov",
     "CCAM": "https://smt.esante.gouv.fr/terminologie-ccam",

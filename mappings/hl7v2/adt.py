@@ -8,6 +8,7 @@ from mappings.core.result import Issue, MappingError
 from mappings.hl7v2.allergy import add_allergies
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.diagnosis import add_diagnoses
+from mappings.hl7v2.groups import Result
 from mappings.hl7v2.merge import (
     add_change_of_numbers,
     add_change_of_visit_number,
@@ -159,7 +160,7 @@ def _stated(message: Message, context: Context, *, assert_it: bool) -> Subject:
     add_pam_france(message, subject, encounter, context)
     observations = ObservationEntries(subject, context)
     for obx in message.all("OBX"):
-        observations.add(obx, [], {"encounter": encounter} if encounter else {})
+        observations.add(Result(obx), {"encounter": encounter} if encounter else {})
     return subject
 
 

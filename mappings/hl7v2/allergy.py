@@ -46,13 +46,18 @@ NONE_KNOWN: Final = {
 """How senders say that there is no (drug, food, environmental) allergy, upper case -> SNOMED CT."""
 
 
-def add_allergies(segments: list[Segment], subject: Subject, context: Context) -> None:
+def add_allergies(
+    segments: list[Segment], subject: Subject, context: Context, *, listed: bool = True
+) -> None:
     """Add an entry per AL1 and IAM segment; IAM-6 X changes nothing.
 
     Without action codes they are a list: what the source has listed before and does not list now is no
-    longer so (``Source.snapshots``). No segment says nothing; one that is null says that there is none.
+    longer so (``Source.snapshots``). No segment says nothing; one that is null says that there is none. With
+    ``listed`` false they are no list: an order names the allergies that matter to it.
     """
-    whole = bool(segments) and not any(segment.name == "IAM" and segment[6] for segment in segments)
+    whole = (
+        listed and bool(segments) and not any(segment.name == "IAM" and segment[6] for segment in segments)
+    )
     for segment in segments:
         segment.mark_read(1)
         code_field = segment[3] if segment[3] or segment.name != "IAM" else segment[27]

@@ -67,6 +67,7 @@ def _split(raw: bytes) -> Batch:
                 open_batch = False
             case b"FTS":
                 _check(batch, line, "FTS", batches, "batches")
+    batch.messages = _joined(batch.messages)
     if open_batch:
         batch.issues.append(
             Issue("warning", "structure", "The batch has no trailer: it may be cut off", "BTS")
@@ -74,6 +75,31 @@ def _split(raw: bytes) -> Batch:
     if not batch.messages:
         batch.issues.append(Issue("error", "structure", "No MSH segment", "MSH"))
     return batch
+
+
+def _joined(messages: list[bytes]) -> list[bytes]:
+    """Messages sent in fragments, as one: the DSC-1 of one is the MSH-14 of the next (chapter 2.10.2)."""
+    joined: list[bytes] = []
+    for message in messages:
+        before = _fragment(joined[-1]) if joined else None
+        lines = re.split(rb"[\r\n]+", message)
+        fields = lines[0].split(message[3:4])
+        if before is None or len(fields) < 14 or fields[13] != before[1]:
+            joined.append(message)
+        else:
+            joined[-1] = b"\r".join([before[0], *lines[1:]])
+    return joined
+
+
+def _fragment(message: bytes) -> tuple[bytes, bytes] | None:
+    """A message without its DSC, and what that says how it goes on; None when the message is whole."""
+    start = max(message.rfind(b"\rDSC"), message.rfind(b"\nDSC"))
+    if start < 0 or message[start + 4 : start + 5] != message[3:4]:
+        return None
+    pointer, *kind = message[start + 5 :].strip(_FRAMING).split(message[3:4])
+    if not pointer or kind[:1] == [b"I"] or any(c in pointer for c in b"\r\n"):
+        return None
+    return message[:start].rstrip(b"\r\n"), pointer
 
 
 def _starts(raw: bytes, name: bytes) -> Iterator[int]:

@@ -13,6 +13,7 @@ _VALUES: Final = (
     "valueTime",
     "valueDateTime",
     "valuePeriod",
+    "valueSampledData",
     "component",
     "dataAbsentReason",
 )
@@ -22,6 +23,7 @@ _EXCLUSIVE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "DiagnosticReport": (("effectiveDateTime", "effectivePeriod"),),
     "Immunization": (("occurrenceDateTime", "_occurrenceDateTime"),),
     "Observation": (_VALUES,),
+    "ServiceRequest": (("occurrenceDateTime", "occurrencePeriod"),),
     "Patient": (
         ("deceasedBoolean", "deceasedDateTime"),
         ("multipleBirthBoolean", "multipleBirthInteger"),
@@ -33,11 +35,13 @@ _EXCLUSIVE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 _WITH: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "AllergyIntolerance": {"code": ("clinicalStatus", "verificationStatus")},
     "Condition": {"code": ("clinicalStatus", "verificationStatus")},
+    "Appointment": {"status": ("_status", "cancelationReason")},
     "DiagnosticReport": {"status": ("_status",)},
     "DocumentReference": {"status": ("_status", "docStatus", "_docStatus")},
     "Immunization": {"status": ("_status", "statusReason", "isSubpotent")},
     "Observation": {"status": ("_status", *_VALUES, "interpretation", "referenceRange", "note")},
     "Patient": {"birthDate": ("_birthDate",)},
+    "ServiceRequest": {"status": ("_status",), "priority": ("_priority",)},
 }
 """Elements that qualify another: stating that one without them ends them."""
 

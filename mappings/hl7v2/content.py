@@ -62,9 +62,9 @@ def obx_to_contents(obx: Segment, context: Context) -> list[Content]:
 
 
 def ed_to_content(ed: Field, title: str, context: Context) -> Content:
-    data = _decoded(ed, context)
+    data = decoded(ed, context)
     kind, subtype = str(ed[2]), str(ed[3])
-    declared = _declared(kind, subtype)
+    declared = mime_of(kind, subtype)
     content_type = sniff(data, declared)
     document = None
     if content_type == "text/xml" and b"ClinicalDocument" in data:
@@ -85,7 +85,7 @@ def rp_to_content(rp: Field, title: str, context: Context) -> Content | None:
     if not _URL.fullmatch(url):
         context.warn("The pointer is no URL: left out", rp[1])
         return None
-    return Content(_declared(str(rp[3]), str(rp[4])), url=url, title=title)
+    return Content(mime_of(str(rp[3]), str(rp[4])), url=url, title=title)
 
 
 def sniff(data: bytes, declared: str) -> str:
@@ -132,7 +132,12 @@ def _attachment(content: Content, url: str, creation: str | None) -> Element:
     return attachment
 
 
-def _decoded(ed: Field, context: Context) -> bytes:
+def decoded(ed: Field, context: Context) -> bytes:
+    """The bytes of an ED.
+
+    Raises:
+        Held: there are none, or they are not in the encoding that is given.
+    """
     encoding, text = str(ed[4]).upper(), ed[5].text
     if not text:
         raise _held("The document is empty", ed[5])
@@ -153,7 +158,8 @@ def _decoded(ed: Field, context: Context) -> bytes:
     return data
 
 
-def _declared(kind: str, subtype: str) -> str:
+def mime_of(kind: str, subtype: str = "") -> str:
+    """The MIME type of a type (tables 0191, TXA-3) and subtype (0291) of data; empty when they tell none."""
     if (mime := MIME.get(subtype.upper())) is not None:
         return mime
     joined = f"{kind}/{subtype}".lower()

@@ -31,6 +31,7 @@ BIRTH_GIVEN_NAMES: Final = (
 )
 LOINC: Final = "http://loinc.org"
 UCUM: Final = "http://unitsofmeasure.org"
+DATA_ABSENT: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 _NUMBER: Final = re.compile(
     r"(<=|>=|<|>)?\s*([+-]?)0*([0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,3})?"
@@ -96,7 +97,7 @@ def cx_to_identifier(cx: Field, context: Context) -> Element | None:
     if not value:
         return None
     namespace, universal, kind = cx[4][1], cx[4][2], cx[4][3]
-    kind_code = str(cx[5]).upper()
+    kind_code = " ".join(str(cx[5]).upper().split())
     period = dr_to_period(cx[7], cx[8], context)
     oid = next((str(part) for part in (universal, namespace) if is_ins_oid(str(part))), "")
     if oid and kind_code != "NH":
@@ -248,6 +249,14 @@ def cwe_to_codeable_concept(cwe: Field, context: Context, table: str = "") -> El
     text = cwe[9].text or ("" if codings else cwe[2].text)
     concept: Element | None = prune({"coding": codings, "text": text})
     return concept
+
+
+def concept_text(concept: Element | None) -> str:
+    """A CodeableConcept as people read it: its text, else what its first coding shows."""
+    if concept is None:
+        return ""
+    coding = concept.get("coding", [{}])[0]
+    return str(concept.get("text") or coding.get("display") or coding.get("code", ""))
 
 
 def translated(

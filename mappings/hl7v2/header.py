@@ -5,7 +5,7 @@ from typing import Final
 
 from mappings.hl7v2.charset import decode, wide_codec
 from mappings.hl7v2.escapes import Delimiters
-from mappings.hl7v2.reader import FRAMING, delimiters_of
+from mappings.hl7v2.reader import FRAMING, delimiters_of, event_of
 
 _FRAMING_BYTES: Final = b"\x0b\x1c\r\n \t"
 
@@ -80,15 +80,14 @@ def header(raw: bytes) -> Header:
 
     def component(number: int, position: int) -> str:
         value = fields[number - 1] if number <= len(fields) else ""
-        parts = value.split(delimiters.component)
+        parts = value.split(delimiters.component) if delimiters.component else [value]
         return parts[position - 1].strip() if position <= len(parts) else ""
 
-    code, trigger = component(9, 1), component(9, 2)
     return Header(
         delimiters=delimiters,
         codec=codec,
         fields=fields,
-        event=f"{code}^{trigger}" if trigger else code,
+        event=event_of(component(9, 1), component(9, 2), component(9, 3)),
         control_id=component(10, 1),
         processing_id=component(11, 1),
         version=component(12, 1),

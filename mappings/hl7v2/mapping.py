@@ -1,6 +1,5 @@
 """Messages to Bundles: which trigger event maps how. https://build.fhir.org/ig/HL7/v2-to-fhir/message_maps.html"""
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -9,15 +8,11 @@ from mappings.core.result import Element, Held, Issue, Mapped, NoMapping
 from mappings.core.source import Source
 from mappings.hl7v2.adt import ADT_EVENTS
 from mappings.hl7v2.clearing import cleared
+from mappings.hl7v2.clinical import CLINICAL_EVENTS
 from mappings.hl7v2.context import Context, context_of
-from mappings.hl7v2.document import add_document
-from mappings.hl7v2.encounter import add_encounter
-from mappings.hl7v2.immunization import add_immunizations, vaccinations
-from mappings.hl7v2.patient import Subject, add_patient, the_pid
+from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.provenance import add_provenance
 from mappings.hl7v2.reader import Message
-from mappings.hl7v2.related import add_next_of_kin
-from mappings.hl7v2.report import add_report, order_key, patient_results
 
 _ENVELOPE: Final = (5, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18, 19, 21)
 """MSH fields that are about the transport, not about anyone's health."""
@@ -40,68 +35,47 @@ def to_bundle(message: Message, source: Source) -> Mapped:
         )
         text = f"There is no mapping for {event[:20] or 'a message without MSH-9'}"
         raise NoMapping(text, Issue("error", "not-supported", text, where))
+    _check_whole(message)
     context = context_of(message, source)
     subject = mapping(message, context)
-    add_provenance(context)
+    if context.entries:
+        add_provenance(context)
     _report_repetitions(context)
     bundle = transaction(context.entries)
     for entry in bundle["entry"]:
-        if entry["request"]["method"] == "PUT" and (names := cleared(entry["resource"])):
+        request = entry["request"]
+        if request["method"] == "PUT" and "ifMatch" not in request and (names := cleared(entry["resource"])):
             context.cleared.setdefault(entry["fullUrl"], set()).update(names)
+    if not context.entries:
+        del bundle["entry"]
     message.msh.mark_read(*_ENVELOPE)
     return Mapped(
         bundle=bundle,
         issues=list(dict.fromkeys(context.issues)),
         unread=message.unread(),
         cleared=context.cleared,
-        patient=subject.key,
+        patient=subject.key if subject else "",
         effects=context.effects,
     )
 
 
-def oru_to_entries(message: Message, context: Context) -> Subject:
-    """Per patient: Patient, Encounter and per order DiagnosticReport, Observation, Specimen, documents."""
-    the_pid(message)
-    subjects = []
-    for group in patient_results(message.segments):
-        subject = add_patient(group.pid, context, assert_it=context.source.demographics, pd1=group.pd1)
-        encounter = add_encounter(group.pv1, subject, context, assert_it=False)
-        seen: Counter[tuple[str, ...]] = Counter()
-        for order in group.orders:
-            key = order_key(order, 1, subject, context)
-            seen[key] += 1
-            add_report(order, seen[key], subject, encounter, context)
-        subjects.append(subject)
-    return subjects[0]
-
-
-def mdm_to_entries(message: Message, context: Context) -> Subject:
-    """Patient, Encounter, DocumentReference and Binary."""
-    subject = add_patient(the_pid(message), context, assert_it=context.source.demographics)
-    encounter = add_encounter(message.find("PV1"), subject, context, assert_it=False)
-    txa = message.find("TXA")
-    if txa is None:
-        issue = Issue("error", "required", "There is no TXA segment", "TXA")
-        raise Held(issue.text, issue)
-    add_document(txa, message.all("OBX"), subject, encounter, context)
-    return subject
-
-
-def vxu_to_entries(message: Message, context: Context) -> Subject:
-    """Patient, RelatedPerson, Immunization."""
-    subject = add_patient(the_pid(message), context, assert_it=True, pd1=message.find("PD1"))
-    add_next_of_kin(message.all("NK1"), subject, context)
-    add_immunizations(list(vaccinations(message.segments)), subject, context)
-    return subject
-
-
-EVENTS: Final[dict[str, Callable[[Message, Context], Subject]]] = {
+EVENTS: Final[dict[str, Callable[[Message, Context], Subject | None]]] = {
     **ADT_EVENTS,
-    "MDM^T02": mdm_to_entries,
-    "ORU^R01": oru_to_entries,
-    "VXU^V04": vxu_to_entries,
+    **CLINICAL_EVENTS,
 }
 """Message code and trigger event -> how its entries are made."""
+
+
+def _check_whole(message: Message) -> None:
+    """Raises Held: the message is a fragment (DSC, MSH-14); half a message would say what nobody said."""
+    dsc = message.find("DSC")
+    if dsc is not None and str(dsc[1]) and str(dsc[2]).upper() != "I":
+        text, where = "The message goes on in another one", "DSC-1"
+    elif str(message.msh[14]):
+        text, where = "The message goes on from another one", "MSH-14"
+    else:
+        return
+    raise Held(text, Issue("error", "incomplete", text, where))
 
 
 def _report_repetitions(context: Context) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from mappings.core.bundle import post, prune
 from mappings.core.result import Element
 from mappings.hl7v2.context import Context
-from mappings.hl7v2.immunization import DATA_ABSENT
+from mappings.hl7v2.datatypes import DATA_ABSENT
 from mappings.hl7v2.people import hd_to_reference, practitioners
 from mappings.hl7v2.segment import Field
 from mappings.hl7v2.tables import TERMINOLOGY
@@ -38,7 +38,7 @@ def add_provenance(context: Context) -> None:
             "recorded": recorded,
             # 1..1 in FHIR: a time nobody sent is said to be unknown
             "_recorded": None if recorded else {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]},
-            "activity": {"coding": [{"system": f"{TERMINOLOGY}v2-0003", "code": str(message.msh[9][2])}]},
+            "activity": {"coding": [{"system": f"{TERMINOLOGY}v2-0003", "code": message.trigger}]},
             "agent": [
                 _agent("author", sender or {"display": context.source.name}),
                 *(_agent("enterer", who) for who in operators),

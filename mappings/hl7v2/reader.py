@@ -14,6 +14,9 @@ FRAMING: Final = "\x0b\x1c\r\n \t\ufeff"
 """What may surround a message: MLLP's block characters, blank lines, a byte order mark."""
 
 
+_OF_ONE_EVENT: Final = frozenset({"ORU_R01", "ORM_O01", "OML_O21", "VXU_V04"})
+
+
 class Message:
     """The segments of one message in order; nothing is dropped and nothing regrouped."""
 
@@ -36,9 +39,17 @@ class Message:
 
     @property
     def event(self) -> str:
-        """Message code and trigger event: ``ADT^A01``; the code alone when no event is given."""
-        code, trigger = str(self.msh[9][1]), str(self.msh[9][2])
-        return f"{code}^{trigger}" if trigger else code
+        """Message code and trigger event: ``ADT^A01``; the code alone when no event is given.
+
+        Without an event in MSH-9.2 a structure in MSH-9.3 that is of one event only names it.
+        """
+        kind = self.msh[9]
+        return event_of(str(kind[1]), str(kind[2]), str(kind[3]))
+
+    @property
+    def trigger(self) -> str:
+        """The trigger event: ``A01``; empty when none is given."""
+        return self.event.partition("^")[2]
 
     def find(self, name: str) -> Segment | None:
         """The first segment of this name, if there is one."""
@@ -56,6 +67,7 @@ def read(raw: bytes, source: Source) -> Message:
     """Read one message, framed or not, in any of the line endings that occur.
 
     A line that does not start a segment continues the one before it: long base64 arrives broken into lines.
+    So does an ADD segment, whose content goes on where the segment before it ends (chapter 2.10.2).
 
     Raises:
         Unreadable: there is no MSH, its delimiters are unusable, or there is more than one message.
@@ -72,6 +84,13 @@ def read(raw: bytes, source: Source) -> Message:
     if counts["MSH"] > 1:
         raise Unreadable("More than one MSH: split the messages first", _refusal("Several messages in one"))
     return Message(segments, delimiters, codec, issues)
+
+
+def event_of(code: str, trigger: str, structure: str) -> str:
+    """Message code and trigger event of the components of MSH-9."""
+    if not trigger and structure in _OF_ONE_EVENT:
+        return structure.replace("_", "^")
+    return f"{code}^{trigger}" if trigger else code
 
 
 def delimiters_of(text: str) -> Delimiters:
@@ -104,8 +123,12 @@ def _lines(text: str, delimiters: Delimiters, issues: list[Issue]) -> list[str]:
     starts = _segment_start(delimiters.field).match
     lines: list[str] = []
     continued: dict[int, list[str]] = {}
+    addendum, added = f"ADD{delimiters.field}", []
     for line in text.replace("\r", "\n").split("\n"):
-        if starts(line) is not None:
+        if lines and line.startswith(addendum):
+            added.append(lines[-1][:3])
+            lines[-1] += line[len(addendum) :]
+        elif starts(line) is not None:
             lines.append(line)
         elif line.strip():
             # Kept as a line break: base64 ignores it, in text it is what was sent.
@@ -115,6 +138,9 @@ def _lines(text: str, delimiters: Delimiters, issues: list[Issue]) -> list[str]:
     if continued:
         count, first = sum(map(len, continued.values())), lines[next(iter(continued))][:3]
         issues.append(Issue("warning", "structure", f"{count} broken lines joined to their segments", first))
+    if added:
+        text = f"{len(added)} ADD segments joined to the segments that they continue"
+        issues.append(Issue("information", "informational", text, added[0]))
     return lines
 
 

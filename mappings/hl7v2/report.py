@@ -1,13 +1,13 @@
-"""OBR[DiagnosticReport] and the groups of an ORU.
+"""OBR[DiagnosticReport].
 
 https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-obr-to-diagnosticreport.html
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Final
+from collections import Counter
+from typing import Final, NamedTuple
 
 from mappings.core.bundle import prune, put
+from mappings.core.codes import V3
 from mappings.core.result import Element
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import (
@@ -17,121 +17,110 @@ from mappings.hl7v2.datatypes import (
     dtm_to_instant,
     ei_to_identifier,
 )
-from mappings.hl7v2.document import add_document_of_result, visibility_of
-from mappings.hl7v2.observation import ObservationEntries, comments, is_document, is_metadata
+from mappings.hl7v2.document import ResultDocument, add_document_of_result
+from mappings.hl7v2.groups import Order, PatientGroup
+from mappings.hl7v2.metadata import is_metadata, visibility_of
+from mappings.hl7v2.observation import ObservationEntries, comments, is_document
+from mappings.hl7v2.order import ServiceRequests, order_identifiers, security_of
+from mappings.hl7v2.participation import participants, references_of
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.segment import Segment
-from mappings.hl7v2.specimen import add_specimen
+from mappings.hl7v2.specimen import add_specimens
 from mappings.hl7v2.tables import OBSERVATION_CATEGORY, REPORT_STATUS, TERMINOLOGY
 
 REPORT_NOTE: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-DiagnosticReport.note"
+PERFORMER_FUNCTION: Final = "http://hl7.org/fhir/StructureDefinition/event-performerFunction"
+
+PERFORMERS: Final = {33: "SPRF", 34: "SPRF", 35: "TRANS"}
+"""OBR field -> v3-ParticipationType: assistant interpreter, technician, transcriptionist."""
 
 
-@dataclass(slots=True)
-class Order:
-    """One order with its results: ORC, OBR, NTE, OBX with their NTE, SPM. Any part may be missing."""
+class Added(NamedTuple):
+    """References to the documents and the report that were added for an order."""
 
-    orc: Segment | None = None
-    obr: Segment | None = None
-    notes: list[Segment] = field(default_factory=list)
-    results: list[tuple[Segment, list[Segment]]] = field(default_factory=list)
-    specimens: list[Segment] = field(default_factory=list)
+    documents: list[Element]
+    report: Element | None = None
 
 
-@dataclass(slots=True)
-class PatientResult:
-    """The segments of one patient: PID, PD1, PV1 and the orders."""
+class Reports:
+    """Adds what the orders of one patient hold: Specimens, Observations, documents, DiagnosticReports."""
 
-    pid: Segment
-    pd1: Segment | None = None
-    pv1: Segment | None = None
-    orders: list[Order] = field(default_factory=list)
+    def __init__(
+        self, group: PatientGroup, subject: Subject, encounter: Element | None, context: Context
+    ) -> None:
+        self._group = group
+        self._subject = subject
+        self._encounter = encounter
+        self._context = context
+        self._requests = ServiceRequests(group.orders, context, assert_it=False)
+        self._seen: Counter[tuple[str, ...]] = Counter()
+        self._parents: dict[tuple[str, str, str], Element] = {}
 
+    def add(self, order: Order) -> Added:
+        """Add one order's entries."""
+        subject, context = self._subject, self._context
+        self._seen[order_key(order, 1, subject, context)] += 1
+        key = order_key(order, self._seen[order_key(order, 1, subject, context)], subject, context)
+        specimens = add_specimens(order, subject, context, *key)
+        several = len(self._group.orders) > 1
+        inherited = _inherited(order, self._encounter, specimens, context)
+        if parent := self._parent(order):
+            inherited["derivedFrom"] = [parent]
+        observations = ObservationEntries(subject, context, *key)
+        visibility = visibility_of([result.obx for result in order.results], context)
+        results: list[Element] = []
+        documents: list[ResultDocument] = []
+        for result in order.results:
+            if is_metadata(result.obx):
+                continue
+            if is_document(result.obx):
+                document = add_document_of_result(
+                    result, order, subject, self._encounter, visibility, context, *key
+                )
+                documents += [document] if document else []
+            elif reference := observations.add(result, inherited):
+                results.append(reference)
+                if several:
+                    self._remember(order, result.obx, reference)
+        references = [document.reference for document in documents]
+        if order.obr is None:
+            return Added(references)
+        request = self._requests.add(order, subject, self._encounter, [], [])
+        report = obr_to_diagnostic_report(order, subject, context)
+        if documents and visibility.codings:  # what presents a hidden document is hidden as well
+            security = report.get("meta", {}).get("security", [])
+            report["meta"] = {"security": [*security, *visibility.codings]}
+        identifier = context.derived("DiagnosticReport", *key)
+        report["identifier"] = [identifier, *report.get("identifier", [])]
+        stated = {
+            "basedOn": [request] if request else None,
+            "encounter": self._encounter,
+            "specimen": specimens,
+            "result": results,
+            "presentedForm": [form for document in documents for form in document.attachments],
+        }
+        report |= prune(stated) or {}
+        url = context.url("DiagnosticReport", identifier["system"], identifier["value"])
+        context.entries.append(put(url, report, identifier))
+        return Added(references, {"reference": url})
 
-def patient_results(segments: Iterable[Segment]) -> Iterator[PatientResult]:
-    """Group by PID: whatever follows one, up to the next, is that patient's and nobody else's."""
-    group: PatientResult | None = None
-    pending: list[Segment] = []
-    for segment in segments:
-        if segment.name == "PID":
-            if group is not None:
-                group.orders = list(orders(pending))
-                yield group
-            group, pending = PatientResult(segment), []
-        elif group is None:
-            continue
-        elif segment.name == "PD1":
-            group.pd1 = segment
-        elif segment.name == "PV1":
-            group.pv1 = segment
-        else:
-            pending.append(segment)
-    if group is not None:
-        group.orders = list(orders(pending))
-        yield group
+    def _remember(self, order: Order, obx: Segment, reference: Element) -> None:
+        """Know a result by its order and OBX-3 and 4: so do the results that follow from it name it."""
+        for identifier in order_identifiers(order, self._context):
+            self._parents[(identifier["value"], str(obx[3][1]), obx[4].text)] = reference
 
-
-def orders(segments: Iterable[Segment]) -> Iterator[Order]:
-    """Group by OBR; an ORC belongs to the OBR after it, an NTE to the OBR or OBX before it."""
-    order = Order()
-    notes: list[Segment] = []
-    for segment in segments:
-        match segment.name:
-            case "ORC" | "OBR":
-                if order.obr is not None or order.results or (segment.name == "ORC" and order.orc):
-                    yield order
-                    order = Order()
-                if segment.name == "ORC":
-                    order.orc = segment
-                else:
-                    order.obr = segment
-                    notes = order.notes
-            case "OBX":
-                notes = []
-                order.results.append((segment, notes))
-            case "SPM":
-                order.specimens.append(segment)
-                notes = []
-            case "NTE":
-                notes.append(segment)
-    if order.obr is not None or order.orc is not None or order.results:
-        yield order
-
-
-def add_report(
-    order: Order, rank: int, subject: Subject, encounter: Element | None, context: Context
-) -> None:
-    """Add what one order holds: Specimens, Observations, documents and, for an OBR, the DiagnosticReport.
-
-    ``rank`` tells orders with the same number and service apart.
-    """
-    key = order_key(order, rank, subject, context)
-    specimens = [add_specimen(spm, subject, context, *key) for spm in order.specimens]
-    inherited = _inherited(order, encounter, specimens, context)
-    observations = ObservationEntries(subject, context, *key)
-    visibility = visibility_of([obx for obx, _ in order.results], context)
-    results: list[Element | None] = []
-    forms: list[Element] = []
-    for obx, notes in order.results:
-        if is_metadata(obx):
-            continue
-        if is_document(obx):
-            forms += add_document_of_result(obx, order.orc, subject, encounter, visibility, context, *key)
-        else:
-            results.append(observations.add(obx, notes, inherited))
-    if order.obr is None:
-        return
-    report = obr_to_diagnostic_report(order, subject, context)
-    if forms and visibility.codings:  # what presents a hidden document is hidden as well
-        report["meta"] = {"security": visibility.codings}
-    identifier = context.derived("DiagnosticReport", *key)
-    report["identifier"] = [identifier, *report.get("identifier", [])]
-    report |= (
-        prune({"encounter": encounter, "specimen": specimens, "result": results, "presentedForm": forms})
-        or {}
-    )
-    url = context.url("DiagnosticReport", identifier["system"], identifier["value"])
-    context.entries.append(put(url, report, identifier))
+    def _parent(self, order: Order) -> Element | None:
+        """The Observation that this order's results follow from: OBR-26 of the order in OBR-29."""
+        if order.obr is None or not (order.obr[26] and order.obr[29]):
+            return None
+        parent, number = order.obr[26], order.obr[29]
+        code, sub_id = str(parent[1][1]), parent[2].text
+        for part in (number[2], number[1]):
+            if found := self._parents.get((str(part[1]), code, sub_id)):
+                return found
+        text = "The parent result is not in this message: not linked"
+        self._context.issue("information", "informational", text, parent.location)
+        return None
 
 
 def order_key(order: Order, rank: int, subject: Subject, context: Context) -> tuple[str, ...]:
@@ -152,17 +141,16 @@ def obr_to_diagnostic_report(order: Order, subject: Subject, context: Context) -
     assert obr is not None
     obr.mark_read(1)
     if orc is not None:
-        orc.mark_read(1, 2, 3)
-    placer = ei_to_identifier(obr[2], context, "PLAC") or (orc and ei_to_identifier(orc[2], context, "PLAC"))
-    filler = ei_to_identifier(obr[3], context, "FILL") or (orc and ei_to_identifier(orc[3], context, "FILL"))
+        orc.mark_read(1)
     period = dr_to_period(obr[7], obr[8], context) or {}
     note = comments(order.notes)
+    interpreters = [who for _, who in participants(order.participations, ("RI", "PI"), context)]
     report: Element = prune(
         {
             "resourceType": "DiagnosticReport",
+            "meta": security_of(orc, context),
             "extension": [{"url": REPORT_NOTE, "valueAnnotation": {"text": note}}] if note else None,
-            "identifier": [filler, placer],
-            "basedOn": [{"type": "ServiceRequest", "identifier": placer}] if placer else None,
+            "identifier": list(reversed(order_identifiers(order, context))),
             **context.code("status", obr[25], REPORT_STATUS, "0123", "unknown"),
             "category": [cwe_to_codeable_concept(obr[24], context, "0074")],
             "code": cwe_to_codeable_concept(obr[4], context) or {"text": "?"},
@@ -170,18 +158,20 @@ def obr_to_diagnostic_report(order: Order, subject: Subject, context: Context) -
             "effectivePeriod": period if "end" in period else None,
             "effectiveDateTime": None if "end" in period else period.get("start"),
             "issued": dtm_to_instant(obr[22], context),
-            "resultsInterpreter": practitioners_of_ndl(obr, 32),
+            "performer": [
+                *(who for _, who in participants(order.participations, ("PO", "RO", "MDIR"), context)),
+                *(who for number in PERFORMERS for who in _performers(obr, number, context)),
+            ],
+            "resultsInterpreter": references_of(obr, 32, context) + interpreters,
         }
     )
     return report
 
 
-def practitioners_of_ndl(obr: Segment, number: int) -> list[Element]:
-    """References (by name only) to the people of an NDL: its first component is a CNN, in subcomponents."""
-    names = (
-        " ".join(filter(None, (str(ndl[1][6]), str(ndl[1][3]), str(ndl[1][2])))) for ndl in obr.all(number)
-    )
-    return [{"display": name} for name in names if name]
+def _performers(obr: Segment, number: int, context: Context) -> list[Element]:
+    coding = {"system": f"{V3}ParticipationType", "code": PERFORMERS[number]}
+    function = {"url": PERFORMER_FUNCTION, "valueCodeableConcept": {"coding": [coding]}}
+    return [{**reference, "extension": [function]} for reference in references_of(obr, number, context)]
 
 
 def _inherited(

@@ -37,6 +37,25 @@ def test_no_header(raw: bytes) -> None:
         header(raw)
 
 
+def test_header_without_a_component_separator() -> None:
+    assert header(b"MSH||A|B|C|D|20240318||ADT^A01|7|P|2.5").event == "ADT^A01"
+
+
+@pytest.mark.parametrize(
+    ("kind", "event"),
+    [
+        (b"ADT^A01", "ADT^A01"),
+        (b"ADT", "ADT"),
+        (b"ORU^^ORU_R01", "ORU^R01"),
+        (b"ADT^^ADT_A05", "ADT"),  # of many events
+    ],
+)
+def test_event(kind: bytes, event: str) -> None:
+    raw = OLD.replace(b"ADT^A01", kind)
+    assert header(raw).event == event
+    assert read(raw, Source()).event == event
+
+
 def test_header_of_utf_16() -> None:
     assert header(MSH.decode().encode("utf-16")).control_id == "C-1"
 
@@ -135,6 +154,8 @@ def test_an_answer_can_be_read() -> None:
 
 
 M1, M2 = MSH + b"\rPID|1", OLD + b"\rPID|2"
+PART_1 = M1 + b"\rDSC|P-7|F"
+PART_2 = MSH.replace(b"|P^T|2.5^FRA|||", b"|P^T|2.5^FRA||P-7|") + b"\rADD|of it\rPV1|1"
 BROKEN = M1 + b"\rOBX|1|ED|x||A^B^C^Base64^AA\rMSHA+/\rBB=="
 
 
@@ -159,6 +180,10 @@ BROKEN = M1 + b"\rOBX|1|ED|x||A^B^C^Base64^AA\rMSHA+/\rBB=="
         (b"BHS|^~\\&\rBTS|0\r", [], ["No MSH segment"]),
         (b"\xff\xfeM", [], ["Not utf-16-le as its first bytes say"]),
         (b"\xef\xbb\xbf" + M1, [M1], []),
+        # Fragments: what DSC-1 points to is the message whose MSH-14 says the same.
+        (PART_1 + b"\r" + PART_2, [M1 + b"\rADD|of it\rPV1|1"], []),
+        (PART_1 + b"\r" + M2, [PART_1, M2], []),
+        (PART_1.replace(b"|F", b"|I") + b"\r" + PART_2, [PART_1.replace(b"|F", b"|I"), PART_2], []),
     ],
 )
 def test_split(raw: bytes, messages: list[bytes], issues: list[str]) -> None:

@@ -1,4 +1,6 @@
+import re
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -168,6 +170,27 @@ def test_a_broken_line_continues_the_segment() -> None:
     assert [(i.text, i.location) for i in result.issues] == [
         ("2 broken lines joined to their segments", "OBX")
     ]
+
+
+def test_an_addendum_continues_the_segment() -> None:
+    raw = message("OBX|1|TX|x||first ", "ADD|second", "ADD| third||||||F", "PV1|1").encode()
+    result = read(raw, SOURCE)
+    assert [s.name for s in result.segments] == ["MSH", "OBX", "PV1"]
+    assert (result.segments[1][5].text, str(result.segments[1][11])) == ("first second third", "F")
+    assert [i.text for i in result.issues] == ["2 ADD segments joined to the segments that they continue"]
+
+
+CASES = sorted((Path(__file__).parents[2] / "cases" / "hl7v2").glob("*/message.hl7"))
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+def test_the_segments_of_the_cases_are_all_there(end: bytes) -> None:
+    for path in CASES:
+        raw = path.read_bytes()
+        lines = [line for line in re.split(rb"[\r\n]+", raw) if line]
+        segments = read(end.join(lines), SOURCE).segments
+        found = b"".join(segment.raw.replace("\n", "").encode(segments[0].codec) for segment in segments)
+        assert found == b"".join(lines).removeprefix(b"\xef\xbb\xbf"), path.parent.name
 
 
 def test_unread_names_what_was_sent_and_not_looked_at() -> None:

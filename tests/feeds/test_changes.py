@@ -1,0 +1,142 @@
+"""Inputs that change what is here: the life of a document, an order taken back, a mail delivered."""
+
+import asyncio
+
+import pytest
+
+from fhirserver.storage.items import Outcome
+from tests.feeds.conftest import Feed
+from tests.feeds.messages import OID, message
+
+pytestmark = pytest.mark.anyio
+
+PID = f"PID|||P1^^^&{OID}&ISO^PI||MARTIN^Ada^^^^^L"
+OTHER = f"PID|||P2^^^&{OID}&ISO^PI||DURAND^Luc^^^^^L"
+TEXT = "OBX|1|TX|11488-4^CR^LN||{}||||||{}"
+MSS = {"f21": "2.1^CISIS_CDA_HL7_V2"}
+
+
+def mdm(
+    control: str, event: str, number: str, *, parent: str = "", status: str = "", available: str = "",
+    text: str = "", flag: str = "F", pid: str = PID,
+) -> bytes:  # fmt: skip
+    txa = f"TXA|1|CN|TX|20260301080000||||||||{number}^^{OID}.7^ISO|{parent and f'{parent}^^{OID}.7^ISO'}"
+    lines = [pid, f"{txa}||||{status}||{available}", *([TEXT.format(text, flag)] if text else [])]
+    return message(control, f"MDM^{event}", "\r".join(lines))
+
+
+async def take(feed: Feed, raw: bytes) -> Outcome:
+    _, outcome = await feed.take(raw)
+    return outcome
+
+
+async def taken(feed: Feed, *raws: bytes) -> None:
+    for raw in raws:
+        outcome = await take(feed, raw)
+        assert outcome.status in ("processed", "warnings"), outcome.issues
+
+
+async def document(feed: Feed, number: str) -> tuple[str, str, str | None]:
+    """Its status, docStatus and what its content is titled or has as hash."""
+    found = await feed.only("DocumentReference", identifier=f"urn:oid:{OID}.7|{number}")
+    attachment = found["content"][0]["attachment"]
+    return found["status"], found.get("docStatus", ""), attachment.get("hash")
+
+
+async def test_the_life_of_a_document(feed: Feed) -> None:
+    await taken(feed, mdm("1", "T01", "A", status="DI"))
+    assert await document(feed, "A") == ("current", "preliminary", None)
+    await taken(feed, mdm("2", "T02", "A", status="DO", text="first"))
+    status, stage, first = await document(feed, "A")
+    assert (status, stage) == ("current", "preliminary")
+    assert first
+    await taken(feed, mdm("3", "T03", "A", status="AU"))
+    assert await document(feed, "A") == ("current", "final", first)
+    await taken(feed, mdm("4", "T02", "A", status="DO", text="first"))
+    assert await document(feed, "A") == ("current", "final", first), "a copy takes nothing back"
+    await taken(feed, mdm("5", "T08", "A", status="AU", text="second", flag="C"))
+    status, stage, second = await document(feed, "A")
+    assert (status, stage) == ("current", "amended")
+    assert second not in (None, first)
+    await taken(feed, mdm("6", "T06", "B", parent="A", status="AU", text="more"))
+    await taken(feed, mdm("7", "T10", "C", parent="A", status="AU", text="third"))
+    assert (await document(feed, "A"))[0] == "superseded"
+    assert (await document(feed, "B"))[0] == "current"
+    await taken(feed, mdm("8", "T11", "C", status="AU", available="CA"))
+    assert (await document(feed, "C"))[:2] == ("entered-in-error", "entered-in-error")
+
+
+async def test_a_status_with_the_same_content(feed: Feed) -> None:
+    await taken(
+        feed, mdm("1", "T02", "A", status="DO", text="x"), mdm("2", "T04", "A", status="LA", text="x")
+    )
+    assert (await document(feed, "A"))[1] == "final"
+    await taken(feed, mdm("3", "T04", "A", status="LA", text="x", flag="D"))
+    assert (await document(feed, "A"))[0] == "entered-in-error"
+
+
+@pytest.mark.parametrize("event", ["T03", "T11"])
+async def test_a_change_waits_for_its_document(feed: Feed, event: str) -> None:
+    early, outcome = await feed.take(mdm("1", event, "A", status="AU"))
+    assert outcome.status == "held"
+    assert await feed.search("DocumentReference") == []
+    await taken(feed, mdm("2", "T02", "A", status="DO", text="x"))
+    for _ in range(100):
+        if (await feed.inbox.get(early.id)).status not in ("held", "received"):
+            break
+        await asyncio.sleep(0.02)
+    assert (await document(feed, "A"))[1] == ("final" if event == "T03" else "entered-in-error")
+
+
+async def test_a_change_of_another_patients_document_is_held(feed: Feed) -> None:
+    await taken(feed, mdm("1", "T02", "A", status="AU", text="x"))
+    outcome = await take(feed, mdm("2", "T11", "A", pid=OTHER))
+    assert outcome.status == "held"
+    assert (await document(feed, "A"))[0] == "current"
+
+
+async def test_an_order_is_taken_back(feed: Feed) -> None:
+    order = f"ORC|NW|ORD-1^^{OID}.5^ISO\rOBR|1|ORD-1^^{OID}.5^ISO||2345-7^Glucose^LN"
+    gone = f"ORC|CA|ORD-1^^{OID}.5^ISO"
+    assert (await take(feed, message("1", "ORM^O01", f"{PID}\r{gone}"))).status == "held"
+    await taken(feed, message("2", "ORM^O01", f"{PID}\r{order}"))
+    assert (await feed.only("ServiceRequest"))["status"] == "active"
+    await taken(feed, message("3", "ORM^O01", f"{PID}\r{gone}"))
+    request = await feed.only("ServiceRequest")
+    assert (request["status"], request["code"]["coding"][0]["code"]) == ("revoked", "2345-7")
+
+
+async def test_results_do_not_change_the_order_they_are_about(feed: Feed) -> None:
+    order = f"ORC|HD|ORD-1^^{OID}.5^ISO\rOBR|1|ORD-1^^{OID}.5^ISO||2345-7^Glucose^LN"
+    result = (
+        f"OBR|1|ORD-1^^{OID}.5^ISO||2345-7^Glucose^LN|||||||||||||||||||||F\rOBX|1|NM|2345-7^^LN||5||||||F"
+    )
+    await taken(feed, message("1", "ORM^O01", f"{PID}\r{order}"))
+    await taken(feed, message("2", "ORU^R01", f"{PID}\r{result}"))
+    request = await feed.only("ServiceRequest")
+    assert request["status"] == "on-hold"
+    report = await feed.only("DiagnosticReport")
+    assert report["basedOn"] == [{"reference": f"ServiceRequest/{request['id']}"}]
+
+
+async def test_a_mail_is_delivered_and_read(feed: Feed) -> None:
+    recipient = "PRT||UC||RCT|||||||||||^NET^X.400^luc@exemple.mssante.fr"
+    flags = "OBX|2|CWE|DESTMSSANTEPS^x^MetaDMPMSS||Y^^YN||||||F"
+    sent = mdm("F-1", "T02", "A", status="AU", text="x").rstrip(b"\r").decode()
+    await taken(feed, f"{sent}\r{recipient}\r{flags}".encode())
+    assert (await feed.only("Communication"))["status"] == "in-progress"
+
+    def answer(control: str, event: str, code: str, value: str, more: str = "") -> bytes:
+        obx = f"OBX|1|CWE|{code}^^AckMetierZAM|F-1|{value}^^YN||||||F"
+        who = "OBX|2|XTN|DESTINATAIRE_MSS^^AckMetierZAM|1|^^X.400^Luc@exemple.mssante.fr||||||F"
+        fields = {"f3": "PFI", "f4": "X", "f5": "LAB", "f6": "HOSP"}
+        return message(control, f"ZAM^{event}", f"EVN||20260301090000\r{obx}\r{who}{more}", **fields)
+
+    await taken(feed, answer("Z-1", "Z02", "ACK_RECEPTION_MSS", "Y"))
+    delivered = await feed.only("Communication")
+    assert (delivered["status"], delivered["received"]) == ("completed", "2026-03-01T09:00:00+01:00")
+    await taken(feed, answer("Z-2", "Z03", "ACK_LECTURE_MSS", "Y"))
+    assert [note["text"] for note in (await feed.only("Communication"))["note"]] == ["Read"]
+    await taken(feed, answer("Z-3", "Z02", "ACK_RECEPTION_MSS", "N", "\rERR|||207|E|550^Unknown^SMTP"))
+    refused = await feed.only("Communication")
+    assert (refused["status"], refused["statusReason"]["coding"][0]["code"]) == ("not-done", "550")
