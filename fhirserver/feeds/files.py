@@ -12,6 +12,7 @@ from rich.markup import escape as plain
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fhirserver.errors import FHIRError
+from fhirserver.feeds.folders import Folder, submissions
 from fhirserver.feeds.receive import Receipt, Receiver
 from fhirserver.feeds.resources import NDJSON, XML
 from fhirserver.feeds.sniff import START, Kind, members, sniff
@@ -81,17 +82,28 @@ class Import:
 
     async def run(self, paths: Iterable[Path]) -> Summary:
         summary = Summary()
-        for path in walk(paths):
-            result = FileResult(str(path))
+        files = list(walk(paths))
+        unpacked = submissions(files)
+        for path in files:
+            folder = unpacked.get(path)
+            if folder is not None and path != folder.files[0]:
+                continue
+            result = FileResult(str(folder.path if folder else path))
             summary.files.append(result)
             try:
-                await self._file(path, result)
+                await (self._folder(folder, result) if folder else self._file(path, result))
             except OSError as error:
                 result.add("failed", [_remark(f"It cannot be read: {error.strerror}")])
             self._pending.append(self._told(result))
             await self._settle(PENDING)
         await self._settle(0)
         return summary
+
+    async def _folder(self, folder: Folder, result: FileResult) -> None:
+        if folder.size > self._limit:
+            result.add("failed", [_remark(f"It is larger than {self._limit} bytes (max_body)")])
+            return
+        await self._receive(folder.pack(), "xdm", result)
 
     async def _file(self, path: Path, result: FileResult) -> None:
         with path.open("rb") as content:

@@ -26,6 +26,7 @@ BACKLOG_BYTES = 256 * 1024 * 1024
 KEPT_BYTES = 64 * 1024
 """Larger raw content is read from the inbox again when its turn comes."""
 STOP_SECONDS = 20.0
+TIDY_BEATS = 24
 WAIT_SECONDS = 60.0
 """So long is an outcome waited for before the answer says that it is not there yet."""
 
@@ -191,10 +192,14 @@ class Work:
     # --- other processes
 
     async def _beat(self) -> None:
+        beats = 0
         while True:
             await asyncio.sleep(BEAT)
+            beats += 1
             try:
                 await self._take_over()
+                if beats % TIDY_BEATS == 0:
+                    await self._inbox.forget_unstored()
             except Unavailable:
                 log.warning("the inbox does not answer")
 

@@ -7,6 +7,7 @@ held or failed opens that item again.
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,6 +38,8 @@ from fhirserver.storage.sequence import Sequence as Numbers
 INLINE = 1024 * 1024
 """Content beyond this many bytes is kept in the blob store."""
 COUNT_SECONDS = 1.0
+UNSTORED_SECONDS = 600.0
+"""After so long a row without its input is believed to stay without it."""
 
 
 class Inbox(Listing):
@@ -125,6 +128,18 @@ class Inbox(Listing):
         self._count(item.status, -1)
         self._count(outcome.status, 1)
         await self._done.ask(item.id)
+
+    async def forget_unstored(self) -> None:
+        """Remove rows of inputs that were never stored: their process died, or the database was away."""
+        before = int((time.time() - UNSTORED_SECONDS) * 1_000_000)
+        try:
+            rows = self.waiting_rows.find({"order": {"$lt": before}}, {"_id": 1})
+            ids = [row["_id"] async for row in rows]
+            there = {row["_id"] async for row in self.items.find({"_id": {"$in": ids}}, {"_id": 1})}
+        except PyMongoError:
+            raise Unavailable("The database does not answer now") from None
+        if unstored := set(ids) - there:
+            await self._remove(sorted(unstored))
 
     async def _insert(self, item: Item, content: Document, keys: list[str]) -> None:
         document = {**to_document(item, keys), **content}

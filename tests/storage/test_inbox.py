@@ -146,6 +146,19 @@ async def test_an_input_that_is_forgotten_is_taken_up_when_it_comes_again(inbox:
     assert [one.id for one in await inbox.waiting()] == [stored.id]
 
 
+async def test_rows_without_an_input_are_removed(inbox: Inbox) -> None:
+    old = await store(inbox, b"old", order=1)
+    await inbox.waiting_rows.insert_one(
+        {"_id": "lost", "owner": "x", "patients": [], "order": 2, "attempts": 0}
+    )
+    recent = await store(inbox, b"new", order=int(datetime.now(UTC).timestamp() * 1_000_000))
+    await inbox.items.delete_one({"_id": recent.id})
+    await inbox.forget_unstored()
+    assert not await inbox.is_waiting("lost")
+    assert await inbox.is_waiting(old.id)
+    assert await inbox.is_waiting(recent.id), "it may be stored at this very moment"
+
+
 async def test_unmapped_codes_are_counted_by_source(inbox: Inbox) -> None:
     codes = [{"system": "urn:s", "code": "A", "display": "Alpha"}, {"system": "", "code": "B"}]
     for number, (status, sent) in enumerate((("processed", codes), ("held", codes[:1]), ("processed", []))):
