@@ -1,4 +1,4 @@
-"""What holds for every kind of entry: its identity over versions, what is left out and said, its Provenance."""
+"""What holds for every kind of entry: its identity over versions, what is left out, its Provenance."""
 
 from pathlib import Path
 
