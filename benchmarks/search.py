@@ -1,102 +1,38 @@
-"""How searches grow with the store: ``python -m benchmarks.search --sizes 1000 4000``.
+"""How searches grow with the store: ``python -m benchmarks.search DIRECTORY --sizes 1000 16000 64000``.
 
-Loads the population into a server of its own up to each size, then asks every shape of search for people
-spread over all of it, one after the other, and writes ``benchmarks/search.md``.
+Measures the stores that ``benchmarks.search_load`` made, each with a server of its own, all at the same time
+and in turn, so that what else the machine does falls on all of them; writes ``benchmarks/search.md``.
 """
 
 import argparse
 import asyncio
-import itertools
+import contextlib
 import json
+import os
 import random
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
+from tempfile import TemporaryDirectory
 
-from benchmarks import load
-from benchmarks.codes import LOINC, UCUM
-from benchmarks.load import Call, Connection
-from benchmarks.operations import BASE, transactions
-from benchmarks.people import INS_OID, Person, patients, person
+from benchmarks.load import HOST, Call, Connection
+from benchmarks.operations import BASE
+from benchmarks.people import person
 from benchmarks.processes import commit, machine
-from benchmarks.server import running
+from benchmarks.search_shapes import SHAPES
+from benchmarks.server import free_ports, started
 
 RESULTS = Path(__file__).with_name("search.md")
-LOADERS = 4
-DAY, YEAR = "2025-03-10", "date=ge2024-06&date=lt2025-06"
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """``query`` makes a search from a person; ``grows`` says that its answer, or what is counted, grows."""
-
-    name: str
-    query: Callable[[Person], str]
-    grows: bool = False
-
-
-def _about(query: str) -> Callable[[Person], str]:
-    """A search with the person's id for ``{id}``."""
-    return lambda someone: query.format(id=someone.id)
-
-
-def _same(query: str) -> Callable[[Person], str]:
-    return lambda _: query
-
-
-PRESSURE, WEIGHT = f"{LOINC}|85354-9", f"{LOINC}|29463-7"
-
-
-def _person(p: Person) -> str:
-    return f"family={quote(p.birth_name)}&given={quote(p.given[0])}&birthdate={p.birth_date}"
-
-
-def _just_now(_: Person) -> str:
-    return f"Patient?_lastUpdated=gt{(datetime.now(UTC) - timedelta(seconds=2)).isoformat()[:19]}Z"
-
-
-SHAPES = (
-    Shape("_id", _about("Patient?_id={id}")),
-    Shape("identifier", lambda p: f"Patient?identifier=urn:oid:{INS_OID}|{p.ins}"),
-    Shape("identifier without system", lambda p: f"Patient?identifier={p.ins}"),
-    Shape("family, given, birthdate", lambda p: f"Patient?{_person(p)}"),
-    Shape("name prefix of 3", lambda p: f"Patient?name={quote(p.birth_name[:3])}", grows=True),
-    Shape("family exact", lambda p: f"Patient?family:exact={quote(p.birth_name)}", grows=True),
-    Shape("birthdate", lambda p: f"Patient?birthdate={p.birth_date}"),
-    Shape("newest patients", _same("Patient")),
-    Shape("patient", _about("Observation?patient={id}")),
-    Shape("patient's documents, sorted", _about("DocumentReference?patient={id}&_sort=-date")),
-    Shape("patient, code", _about(f"Observation?patient={{id}}&code={PRESSURE}")),
-    Shape("patient, category", _about("Observation?patient={id}&category=laboratory")),
-    Shape("patient, dates, sorted", _about(f"Observation?patient={{id}}&{YEAR}&_sort=-date")),
-    Shape("patient, type of document", _about("DocumentReference?patient={id}&type=11502-2")),
-    Shape("patient, since", _about("Immunization?patient={id}&date=ge2015")),
-    Shape("two patients", lambda p: f"Observation?patient={p.id},{person(p.seed, p.index // 2).id}"),
-    Shape("common code, newest", _same(f"Observation?code={PRESSURE}")),
-    Shape("two common codes, newest", _same(f"Observation?code={PRESSURE},{WEIGHT}")),
-    Shape("code$value", _same(f"Observation?code-value-quantity={WEIGHT}$gt0.08|{UCUM}|Mg")),
-    Shape("code, rare value", _same(f"Observation?code={WEIGHT}&value-quantity=gt90000|{UCUM}|g")),
-    Shape("a day", _same(f"Observation?date={DAY}"), grows=True),
-    Shape("a day, a code", _same(f"Observation?date=ge{DAY}&date=lt2025-03-11&code={PRESSURE}"), grows=True),
-    Shape("just now", _just_now),
-    Shape("gender missing", _same("Patient?gender:missing=true"), grows=True),
-    Shape("chain: identifier", lambda p: f"Observation?patient.identifier={p.ins}"),
-    Shape("chain: birthdate", lambda p: f"Observation?patient.birthdate={p.birth_date}"),
-    Shape("_has, _id", _about(f"Patient?_id={{id}}&_has:Observation:patient:code={PRESSURE}")),
-    Shape("_include", _about("Observation?patient={id}&_include=Observation:patient")),
-    Shape("_revinclude", _about("Patient?_id={id}&_revinclude=Observation:patient")),
-    Shape("total of a record", _about("Observation?patient={id}&_total=accurate&_count=1")),
-    Shape("total of a code", _same(f"Observation?code={PRESSURE}&_summary=count"), grows=True),
-)  # fmt: skip
+WARM_UP = 2
+GOAL = 1.5
 
 
 @dataclass(slots=True)
 class Measured:
-    """A shape at one size: seconds of each answer, the most entries, what went wrong."""
+    """A shape at one size in one round: seconds of each answer, the most entries, what went wrong."""
 
     seconds: list[float] = field(default_factory=list)
     entries: int = 0
@@ -109,102 +45,123 @@ class Measured:
         return 1000 * ordered[len(ordered) // 2] if ordered else 0.0
 
 
+Round = list[dict[int, Measured]]
+"""For each shape what was measured at each size."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
-    people = patients(options.seed)
-    table: dict[int, list[Measured]] = {}
-    loaded = 0
-    with running(1) as server:
-        for size in options.sizes:
-            start = time.perf_counter()
-            count = _load(islice(people, size - loaded), server.http_port)
-            took = time.perf_counter() - start
-            print(f"{size} people: {count} more Bundles in {took:.0f} s", flush=True)
-            loaded = size
-            table[size] = asyncio.run(_measure(server.http_port, size, options))
-            for shape, measured in zip(SHAPES, table[size], strict=True):
-                wrong = measured.errors[0] if measured.errors else ""
-                print(f"  {shape.name:34} {measured.p50:8.1f} ms {measured.entries:5} {wrong}")
-    options.output.write_text(_markdown(table, options))
-    return 1 if any(m.errors for column in table.values() for m in column) else 0
+    rounds: list[Round] = []
+    with contextlib.ExitStack() as stack:
+        ports = {size: stack.enter_context(_serving(options.directory / str(size))) for size in options.sizes}
+        for number in range(options.rounds):
+            if number:
+                time.sleep(options.pause)
+            rounds.append(asyncio.run(_measure(ports, options, number)))
+    options.output.write_text(_markdown(rounds, options))
+    return 1 if any(m.errors for found in rounds for row in found for m in row.values()) else 0
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
-    parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[1000, 4000], help="people (default 1000 4000)"
-    )
+    parser.add_argument("directory", type=Path, help="where benchmarks.search_load put the stores")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 16000, 64000], help="people")
     parser.add_argument("--seed", type=int, default=1, help="which people (default 1)")
     parser.add_argument("--calls", type=int, default=21, help="calls of each shape (default 21)")
+    parser.add_argument("--rounds", type=int, default=2, help="how often all is measured (default 2)")
+    parser.add_argument("--pause", type=float, default=60.0, help="seconds between rounds (default 60)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="results file")
     return parser.parse_args(arguments)
 
 
-def _load(people: Iterator[Person], port: int) -> int:
-    """Store people's records, a stream of transactions of which only a few are held at a time."""
-    count = 0
-    while group := list(islice(people, 50)):
-        calls = list(transactions(group, 0))
-        measured = asyncio.run(load.run(calls, port, Connection.http, LOADERS, float("inf")))
-        if measured.errors:
-            raise RuntimeError(f"the population could not be loaded: {measured.errors}")
-        count += len(calls)
-    return count
+@contextlib.contextmanager
+def _serving(store: Path) -> Iterator[int]:
+    """A server on a store; its port."""
+    port, _ = free_ports()
+    program = str(Path(sys.executable).with_name("fhirserver"))
+    command = [program, "serve", "--http-port", str(port), "--mllp-port", "-1", "--data-dir", str(store)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FHIRSERVER_")}
+    environment |= {"FHIRSERVER_LOG_LEVEL": "warning", "FHIRSERVER_TEXT_SEARCH": "off"}
+    with TemporaryDirectory(prefix="fhirserver-bench-") as folder:
+        url = f"http://{HOST}:{port}/fhir/metadata"
+        with started(command, environment, Path(folder, "server.log"), url):
+            yield port
 
 
-async def _measure(port: int, size: int, options: argparse.Namespace) -> list[Measured]:
-    connection = Connection(port)
-    found = []
+async def _measure(ports: dict[int, int], options: argparse.Namespace, number: int) -> Round:
+    connections = {size: Connection(port) for size, port in ports.items()}
+    found: Round = []
     for shape in SHAPES:
-        chance = random.Random(f"{shape.name}/{size}")
-        measured = Measured()
-        for number in itertools.count():
-            if number > options.calls:
-                break
-            someone = person(options.seed, chance.randrange(size))
-            call = Call("GET", f"{BASE}/{shape.query(someone)}")
-            start = time.perf_counter()
-            wrong = await connection.http(call)
-            if wrong:
-                measured.errors.append(f"{wrong}: {call.path[:80]}")
-            elif number:  # the first one warms up
-                measured.seconds.append(time.perf_counter() - start)
-                measured.entries = max(measured.entries, len(json.loads(connection.body).get("entry", ())))
-        found.append(measured)
-    connection.close()
+        chances = {size: random.Random(f"{shape.name}/{size}/{number}") for size in ports}
+        row = {size: Measured() for size in ports}
+        for call in range(options.calls + WARM_UP):
+            for size, connection in connections.items():
+                someone = person(options.seed, chances[size].randrange(size))
+                asked = Call("GET", f"{BASE}/{shape.query(someone)}")
+                start = time.perf_counter()
+                wrong = await connection.http(asked)
+                took = time.perf_counter() - start
+                if wrong:
+                    row[size].errors.append(f"{size}: {wrong}: {asked.path[:80]}")
+                elif call >= WARM_UP:
+                    row[size].seconds.append(took)
+                    entries = len(json.loads(connection.body).get("entry", ()))
+                    row[size].entries = max(row[size].entries, entries)
+        found.append(row)
+        times = " ".join(f"{m.p50:8.1f}" for m in row.values())
+        wrong = next((m.errors[0] for m in row.values() if m.errors), "")
+        print(f"{shape.name:34} {times} ms {wrong}", flush=True)
+    for connection in connections.values():
+        connection.close()
     return found
 
 
-def _markdown(table: dict[int, list[Measured]], options: argparse.Namespace) -> str:
-    sizes = list(table)
+def _markdown(rounds: list[Round], options: argparse.Namespace) -> str:
+    sizes: list[int] = options.sizes
+    first, last = sizes[0], sizes[-1]
+    growths = [f"growth {n}" for n in range(1, len(rounds) + 1)] if len(rounds) > 1 else ["growth"]
     lines = [
-        "| search | entries | " + " | ".join(f"{size:,}" for size in sizes) + " | growth |",
-        "|---|---:|" + "---:|" * len(sizes) + "---:|",
+        "| search | entries | " + " | ".join(f"{size:,}" for size in sizes) + f" | {' | '.join(growths)} |",
+        "|---|---:|" + "---:|" * (len(sizes) + len(growths)),
     ]
+    within = counted = 0
     for i, shape in enumerate(SHAPES):
-        row = [table[size][i] for size in sizes]
-        growth = row[-1].p50 / row[0].p50 if row[0].p50 else 0.0
-        times = " | ".join(f"{m.p50:.1f}" for m in row)
-        lines.append(
-            f"| {shape.name}{' *' if shape.grows else ''} | {row[-1].entries} | {times} | {growth:.1f} |"
-        )
-    errors = [
-        f"- {s.name}: {e}" for i, s in enumerate(SHAPES) for m in table.values() for e in m[i].errors[:1]
+        rows = [found[i] for found in rounds]
+        medians = {size: Measured([s for row in rows for s in row[size].seconds]).p50 for size in sizes}
+        ratios = [row[last].p50 / row[first].p50 if row[first].p50 else 0.0 for row in rows]
+        if not shape.grows:
+            counted += 1
+            within += medians[last] <= GOAL * medians[first]
+        cells = [f"{medians[size]:.1f}" for size in sizes] + [f"{ratio:.2f}" for ratio in ratios]
+        name = f"{shape.name}{' *' if shape.grows else ''}"
+        lines.append(f"| {name} | {rows[-1][last].entries} | {' | '.join(cells)} |")
+    wrong = [
+        f"- {s.name}: {e}"
+        for i, s in enumerate(SHAPES)
+        for f in rounds
+        for m in f[i].values()
+        for e in m.errors
     ]
     return "\n".join(
         (
             "# How searches grow",
             "",
-            "Written by `python -m benchmarks.search`: median milliseconds of one search after another, over",
-            "HTTP, by the number of people whose records are stored. Where the answer, or what has to be",
-            "looked at for it, grows with the store, the name has a star. `entries`: the largest answer.",
+            "Written by `python -m benchmarks.search`: median milliseconds of one search after another,",
+            "over HTTP, by the number of people whose records are stored (15 resources each). `growth`: the",
+            "last size by the first, in each round; `entries`: the largest answer. Where what is counted",
+            "grows with the store, the name has a star.",
             "",
             f"- Machine: {machine()}; commit {commit()}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            f"- {options.calls} calls of each, seed {options.seed}, one server process, embedded engine",
+            f"- {options.calls} calls of each in a round, seed {options.seed}; for each size one server",
+            "  process with an embedded engine of its own, asked in turn; `text_search` is off there",
+            f"- Goal, p50 at {last:,} at most {GOAL} times that at {first:,}: met by {within} of {counted}",
+            "  searches without a star",
             "",
             *lines,
             "",
-            *(["Errors:", "", *errors, ""] if errors else []),
+            "![the same as dots](search.png)",
+            "",
+            *(["Errors:", "", *wrong[:20], ""] if wrong else []),
         )
     )
 

@@ -16,7 +16,7 @@ LETTERS = (3, 5)
 """The first so many letters of a name are a key."""
 MOST = 7
 """A range that needs more keys has none; one more says what is too long for them."""
-DECADES = 3
+DECADES = 2
 """An open range is read by the keys of so many powers of ten, and beyond them as a range."""
 WIDE = "wide"
 

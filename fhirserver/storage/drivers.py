@@ -58,6 +58,11 @@ class Driver:
         """Whether it leaves nothing out."""
         return self.rank == ALL
 
+    @property
+    def coarse(self) -> bool:
+        """Whether it is made of keys that stand for ranges."""
+        return any(key.startswith(COARSE) for key in _all_keys(self))
+
     def keys(self) -> list[str]:
         """The keys it finds by equality; none when something else is among its filters."""
         found = [_equal_keys(filter) for filter in self.filters]
@@ -98,7 +103,7 @@ def newest(condition: q.Condition) -> list[Driver]:
     """
     parts = condition.all if isinstance(condition, q.And) else (condition,)
     drivers = [driver for driver in map(choose, parts) if 0 < _size(driver) <= KEYS]
-    best = min(drivers, key=lambda d: d.rank, default=None)
+    best = min(drivers, key=lambda d: max(map(_breadth, _all_keys(d))), default=None)
     if best is None:
         return []
     coarse = {key[1:].partition("|")[0] for key in _all_keys(best) if key.startswith(COARSE)}

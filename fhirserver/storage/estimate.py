@@ -14,7 +14,7 @@ from fhirserver.storage.drivers import choose, newest
 from fhirserver.storage.filters import exactly
 from fhirserver.storage.limits import limited
 
-SAMPLES, LENGTH = 32, 128
+SAMPLES, LENGTH = 16, 256
 """So many windows of ``seq``, each so long."""
 FEW = 2000
 """Up to about so many are counted."""
@@ -37,17 +37,17 @@ async def estimate(database: Database, query: q.Query) -> int:
         filters: list[Document] = list(keys[0].filters) if keys and keys[0].keys() else [{}]
         collection = database.collection(query.type)
         exact: Document = {"$match": exactly(condition)}
-        found: set[str] = set()
-        for sample in range(SAMPLES):
-            low = sample * length // SAMPLES
-            window = {"seq": {"$gte": low, "$lt": low + LENGTH}}
-            parts = await asyncio.gather(
-                *(
-                    run(collection, [{"$match": {**f, **window}}, exact, {"$project": {"_id": 1}}])
-                    for f in filters
-                )
+        windows = [
+            {"$gte": n * length // SAMPLES, "$lt": n * length // SAMPLES + LENGTH} for n in range(SAMPLES)
+        ]
+        parts = await asyncio.gather(
+            *(
+                run(collection, [{"$match": {**f, "seq": window}}, exact, {"$project": {"_id": 1}}])
+                for window in windows
+                for f in filters
             )
-            found.update(row["_id"] for part in parts for row in part)
+        )
+        found = {row["_id"] for part in parts for row in part}
     about = len(found) * length // (SAMPLES * LENGTH)
     if about <= FEW and keys:
         return await pipeline.count(database, query)

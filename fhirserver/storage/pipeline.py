@@ -169,22 +169,24 @@ async def _by_keys(
 ) -> list[Document]:
     """Newest first by a few keys: in windows of ``seq``, which with a key is one index."""
     high, read = await _start(database, after), 0
-    window = max(LEAST, 2 * limit)
+    window = max(FIRST if driver.coarse else LEAST, 2 * limit)
+    keys = [filter for filter in driver.filters if "keys" in filter]
+    others = [filter for filter in driver.filters if "keys" not in filter]
+    if others and not await _newest(collection, others, rest, [{"$match": {"seq": {"$lt": high}}}], 1):
+        others = []  # of what is beyond all keys there is mostly nothing
     found: list[Document] = []
     while high > 1 and len(found) < limit:
         low = max(1, high - window)
         bounds = {"$gte": low, "$lt": high}
-        filters = [{**filter, "seq": bounds} for filter in driver.filters if "keys" in filter]
-        others = [filter for filter in driver.filters if "keys" not in filter]
         parts = await asyncio.gather(
-            _newest(collection, filters, rest, [], limit),
+            _newest(collection, [{**key, "seq": bounds} for key in keys], rest, [], limit),
             _newest(collection, others, rest, [{"$match": {"seq": bounds}}], limit),
         )
         found += _first([document for part in parts for document in part], limit - len(found))
         high, read = low, read + window
         # No more than what is missing seems to need; where there is nothing yet, a little of much more.
-        needed = (limit - len(found)) * read * 5 // (4 * len(found)) if found else 16 * window
-        window = max(LEAST, min(16 * window, needed))
+        needed = (limit - len(found)) * read * 5 // (4 * len(found)) if found else 32 * window
+        window = max(LEAST, min(32 * window, needed))
     return found
 
 

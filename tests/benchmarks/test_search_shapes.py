@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from benchmarks.people import patients
-from benchmarks.search import SHAPES, Shape
+from benchmarks.search_shapes import SHAPES, Shape
 from fhirserver import search
 from fhirserver.model.definitions import Definitions
 
