@@ -26,6 +26,7 @@ from benchmarks.people import Person, patients
 from benchmarks.processes import CPU, commit, cpu, machine, others
 from benchmarks.report import Section
 from benchmarks.server import RunningServer, running
+from benchmarks.validation import validation
 
 RESULTS = Path(__file__).with_name("results.md")
 COLUMNS = (
@@ -94,6 +95,7 @@ def _sections(
     yield compare(people, server, options.concurrency, options.rounds, options.round_seconds)
     yield hundreds(more, server, options.seconds)
     yield memories(more, server, options.export_size)
+    yield validation()
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

@@ -9,7 +9,7 @@ from fhirserver.model.definitions import Element, Structure, Type, ValueSet
 from fhirserver.validation.bindings import binding, code_test, codes_of, unknown_codes
 from fhirserver.validation.constraints import Expressed, Native
 from fhirserver.validation.extensions import ExtensionRule, Known
-from fhirserver.validation.invariants import violations
+from fhirserver.validation.invariants import NEEDS, violations
 from fhirserver.validation.knowledge import Knowledge
 from fhirserver.validation.primitives import TESTS, is_uri
 from fhirserver.validation.references import targets
@@ -81,15 +81,15 @@ class _Compilation:
         rules.required = tuple(required)
         rules.invariants = tuple(self._invariants(structure))
 
-    def _invariants(self, structure: Structure) -> list[Invariant]:
-        found: list[Invariant] = []
+    def _invariants(self, structure: Structure) -> list[tuple[str, Invariant]]:
+        found: list[tuple[str, Invariant]] = []
         url = _DEFINITION + structure.path.partition(".")[0]
         for constraint in structure.constraints:
             native = violations(structure.path, constraint.key)
             if native:
-                found.append(Native(native, constraint, url))
+                found.append((NEEDS.get(constraint.key, ""), Native(native, constraint, url)))
             elif constraint.key not in STRUCTURAL and constraint.expression:
-                found.append(Expressed(constraint, url, structure.path, self._knowledge))
+                found.append(("", Expressed(constraint, url, structure.path, self._knowledge)))
         return found
 
     def _of(self, structure: Structure, element: Element, name: str, type: Type) -> list[Rule]:

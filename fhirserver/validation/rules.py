@@ -220,18 +220,18 @@ class ComplexRule(Rule):
         self._extras = extras
 
     def check(self, item: Any, parent: dict[str, Any], node: Node, scope: Scope) -> None:
+        rules, extras = self._rules, self._extras
         here = (node, self.step)
-        if not self._many:
-            if self._single(item, node, scope):
-                self._one(item, here, scope)
-        elif self._array(item, node, scope):
-            for index, one in enumerate(item):
-                self._one(one, (here, index), scope)
-
-    def _one(self, item: Any, node: Node, scope: Scope) -> None:
-        if self._rules.check(item, node, scope):
-            for extra in self._extras:
-                extra(item, node, scope)
+        if self._many:
+            if self._array(item, node, scope):
+                for index, one in enumerate(item):
+                    place = (here, index)
+                    if rules.check(one, place, scope):
+                        for extra in extras:
+                            extra(one, place, scope)
+        elif self._single(item, node, scope) and rules.check(item, here, scope):
+            for extra in extras:
+                extra(item, here, scope)
 
 
 class ResourceRule(Rule):
@@ -260,7 +260,8 @@ class ResourceRule(Rule):
 class Rules:
     """The rules of an object: a resource, a datatype or an element that is defined in place.
 
-    ``required`` has, for each element that has to be there, its name and the JSON names that satisfy it.
+    ``required`` has, for each element that has to be there, its name and the JSON names that satisfy it;
+    ``invariants`` each with the JSON name without which it holds ("": it is always asked).
     """
 
     __slots__ = ("elements", "invariants", "name", "required", "resource")
@@ -270,7 +271,7 @@ class Rules:
         self.resource = resource
         self.elements: dict[str, Rule] = {}
         self.required: tuple[tuple[str, frozenset[str]], ...] = ()
-        self.invariants: tuple[Invariant, ...] = ()
+        self.invariants: tuple[tuple[str, Invariant], ...] = ()
 
     def check(self, value: Any, node: Node, scope: Scope, alone: bool = True) -> bool:
         """Report what is wrong with the object; say whether nothing is.
@@ -310,8 +311,9 @@ class Rules:
                 report.add((node, "." + element), "required", "required", name=self.name, element=element)
         scope.depth -= 1
         well_formed = report.errors == before
-        for invariant in self.invariants:
-            invariant.check(value, node, scope, well_formed)
+        for needs, invariant in self.invariants:
+            if needs in value or not needs:
+                invariant.check(value, node, scope, well_formed)
         return report.errors == before
 
     def _unknown(self, name: str, node: Node, report: Report) -> None:

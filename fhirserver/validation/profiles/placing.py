@@ -1,6 +1,7 @@
 """The items an element of a profile is about, each with its place in the resource."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fhirserver.model.definitions import Definitions
@@ -16,22 +17,37 @@ class Item(NamedTuple):
 def items_of(parent: Node, place: Place, name: str, definitions: Definitions) -> list[Item]:
     """The items of the element ``name`` of an object, whatever its type makes its JSON name."""
     value = parent.value
-    if type(value) is not dict or parent.structure not in definitions.structures:
+    if type(value) is not dict:
         return _of_primitive(parent, place, name)
     found: list[Item] = []
-    for json_name, (element, kind) in definitions.elements(parent.structure).items():
-        if element.name != name:
-            continue
-        listed, twins = value.get(json_name), value.get("_" + json_name)
+    for json_name, twin_name, step, code, structure in _names(definitions, parent.structure, name):
+        listed, twins = value.get(json_name), value.get(twin_name)
         if listed is None and twins is None:
             continue
-        step = f".{name}.ofType({kind.code})" if element.choice else f".{name}"
         if type(listed) is list or type(twins) is list:
             for index, (one, twin) in enumerate(_paired(listed, twins)):
-                found.append(Item(_node(one, twin, kind.code, kind.structure), ((place, step), index)))
+                found.append(Item(_node(one, twin, code, structure), ((place, step), index)))
         else:
-            found.append(Item(_node(listed, twins, kind.code, kind.structure), (place, step)))
+            found.append(Item(_node(listed, twins, code, structure), (place, step)))
     return found
+
+
+@lru_cache(maxsize=8192)
+def _names(definitions: Definitions, structure: str, name: str) -> tuple[tuple[str, str, str, str, str], ...]:
+    """The JSON names of an element, each with its twin, its step in FHIRPath, type and structure."""
+    if structure not in definitions.structures:
+        return ()
+    return tuple(
+        (
+            json_name,
+            "_" + json_name,
+            f".{name}.ofType({kind.code})" if element.choice else f".{name}",
+            kind.code,
+            kind.structure,
+        )
+        for json_name, (element, kind) in definitions.elements(structure).items()
+        if element.name == name
+    )
 
 
 def _of_primitive(parent: Node, place: Place, name: str) -> list[Item]:
