@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from fhirserver.feeds.documents import ParentUnknown
 from fhirserver.feeds.entries import Entry
+from fhirserver.model.json import Resource
 from mappings.core.result import Held, Issue
 
 
@@ -28,7 +29,7 @@ def check_stored(entries: Iterable[Entry]) -> None:
 
 
 def check_patients(entries: Iterable[Entry]) -> None:
-    """Look whether what is changed is of the patient whom the input is about.
+    """Look whether what is changed, and an appointment, is of the patient whom the input is about.
 
     References in entries are those to stored resources by now.
 
@@ -36,9 +37,16 @@ def check_patients(entries: Iterable[Entry]) -> None:
         Held: it is another patient's.
     """
     for entry in entries:
-        if not entry.changes or entry.found is None:
+        if entry.found is None or not (entry.changes or entry.type == "Appointment"):
             continue
-        sent, stored = (r.get("subject", {}).get("reference") for r in (entry.resource, entry.found.resource))
-        if sent and stored and sent != stored:
-            text = f"The {entry.type} that this changes is another patient's"
-            raise Held(text, Issue("error", "conflict", text, f"{entry.type}.subject"))
+        sent, stored = _patients(entry.resource), _patients(entry.found.resource)
+        if sent and stored and sent.isdisjoint(stored):
+            text = f"The stored {entry.type} is another patient's"
+            raise Held(text, Issue("error", "conflict", text, entry.type))
+
+
+def _patients(resource: Resource) -> set[str]:
+    """References to the subject of a resource, or to the patients who take part in it."""
+    actors = [part.get("actor", {}) for part in resource.get("participant", ())]
+    references = (element.get("reference", "") for element in (resource.get("subject", {}), *actors))
+    return {reference for reference in references if reference.startswith(("Patient/", "urn:"))}

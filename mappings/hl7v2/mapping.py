@@ -67,15 +67,11 @@ EVENTS: Final[dict[str, Callable[[Message, Context], Subject | None]]] = {
 
 
 def _check_whole(message: Message) -> None:
-    """Raises Held: the message is a fragment (DSC, MSH-14); half a message would say what nobody said."""
+    """Raises Held: the message is a fragment (DSC); half a message would say what nobody said."""
     dsc = message.find("DSC")
     if dsc is not None and str(dsc[1]) and str(dsc[2]).upper() != "I":
-        text, where = "The message goes on in another one", "DSC-1"
-    elif str(message.msh[14]):
-        text, where = "The message goes on from another one", "MSH-14"
-    else:
-        return
-    raise Held(text, Issue("error", "incomplete", text, where))
+        text = "The message goes on in another one"
+        raise Held(text, Issue("error", "incomplete", text, "DSC-1"))
 
 
 def _report_repetitions(context: Context) -> None:

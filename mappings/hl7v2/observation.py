@@ -112,7 +112,7 @@ def obx_to_observation(result: Result, subject: Subject, context: Context) -> El
     status = context.code("status", obx[11], OBSERVATION_STATUS, "0085", "unknown")
     values = _values(obx, context)
     instance = ei_to_identifier(obx[21], context, "FILL")
-    absent = {"X": "unknown", "N": "not-asked"}.get(str(obx[11]).upper()) if not values else None
+    absent = None if values else "not-asked" if str(obx[11]).upper() == "N" else "unknown"
     code = cwe_to_codeable_concept(obx[3], context)
     if code is None:
         context.warn("An observation without a code", obx[3], "required")

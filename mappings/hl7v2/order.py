@@ -38,6 +38,9 @@ _KEEPS: Final = frozenset(
     )
 )  # fmt: skip
 
+_CHANGES: Final = _DECIDES.keys() | {"SC", "SR", "SS", "RL", "OE", "OR", "OK"}
+"""Table 0119: what is said of an order without its detail segment."""
+
 # 0038 Order Status -> request-status
 ORDER_STATUS: Final = {
     "A": "active",
@@ -99,6 +102,12 @@ class ServiceRequests:
         ``information`` are references to the Observations sent with it.
         """
         context = self._context
+        if self._assert_it and order.obr is None and not _changes_status(order):
+            where = order.orc.location if order.orc else "ORC"
+            context.issue(
+                "warning", "not-supported", "An order of a kind that has no mapping: left out", where
+            )
+            return None
         number = _number(order, context)
         request = order_to_service_request(order, subject, context)
         if self._assert_it and (note := annotation(order.notes, context)):  # with results it is about these
@@ -165,6 +174,7 @@ def order_to_service_request(order: Order, subject: Subject, context: Context) -
             "authoredOn": dtm_to_date_time(orc[9], context) if orc else None,
             "requester": next((who for who in requesters if who), None),
             "performer": performers,
+            "locationCode": [cwe_to_codeable_concept(orc[29], context, "0482")] if orc else [],
             "reasonCode": [
                 *([cwe_to_codeable_concept(cwe, context) for cwe in obr.all(31)] if obr else []),
                 *(_diagnosis(dg1, context) for dg1 in order.diagnoses),
@@ -189,6 +199,11 @@ def security_of(orc: Segment | None, context: Context) -> Element | None:
     """``meta.security`` of ORC-28 (table 0177)."""
     concept = cwe_to_codeable_concept(orc[28], context, "0177") if orc else None
     return {"security": concept["coding"]} if concept and "coding" in concept else None
+
+
+def _changes_status(order: Order) -> bool:
+    """Whether an order says no more than what becomes of one that was sent before."""
+    return order.orc is not None and str(order.orc[1]).upper() in _CHANGES
 
 
 def _is_placed(order: Order) -> bool:

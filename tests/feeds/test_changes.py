@@ -95,6 +95,20 @@ async def test_a_change_of_another_patients_document_is_held(feed: Feed) -> None
     assert (await document(feed, "A"))[0] == "current"
 
 
+async def test_an_appointment_is_kept_with_its_patient(feed: Feed) -> None:
+    def siu(control: str, event: str, pid: str, start: str) -> bytes:
+        sch = f"SCH||RDV-1^^{OID}.6^ISO|||||||20|min|^^20^{start}"
+        return message(control, f"SIU^{event}", f"{sch}\r{pid}")
+
+    await taken(feed, siu("1", "S12", PID, "20260401100000"), siu("2", "S13", PID, "20260402100000"))
+    appointment = await feed.only("Appointment")
+    assert (appointment["status"], appointment["start"][:10]) == ("booked", "2026-04-02")
+    outcome = await take(feed, siu("3", "S12", OTHER, "20260402100000"))
+    assert outcome.status == "held"
+    await taken(feed, siu("4", "S26", PID, "20260402100000"))
+    assert (await feed.only("Appointment"))["status"] == "noshow"
+
+
 async def test_an_order_is_taken_back(feed: Feed) -> None:
     order = f"ORC|NW|ORD-1^^{OID}.5^ISO\rOBR|1|ORD-1^^{OID}.5^ISO||2345-7^Glucose^LN"
     gone = f"ORC|CA|ORD-1^^{OID}.5^ISO"

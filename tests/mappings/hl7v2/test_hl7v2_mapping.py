@@ -66,14 +66,16 @@ def test_without_a_patient_a_message_is_held(event: str) -> None:
     assert held.value.issues[0].location == "PID"
 
 
-@pytest.mark.parametrize(
-    ("segments", "msh", "location"),
-    [((PID, "DSC|P-7|F"), "", "DSC-1"), ((PID,), "||P-7", "MSH-14")],
-)
-def test_a_fragment_is_held(segments: tuple[str, ...], msh: str, location: str) -> None:
+def test_a_fragment_is_held() -> None:
     with pytest.raises(Held, match="goes on") as held:
-        mapped("ADT^A08", *segments, msh=msh)
-    assert held.value.issues[0].location == location
+        mapped("ADT^A08", PID, "DSC|P-7|F")
+    assert held.value.issues[0].location == "DSC-1"
+
+
+def test_a_continuation_pointer_alone_holds_nothing() -> None:
+    result = mapped("ADT^A08", PID, "DSC|P-7|I", msh="||P-6")
+    assert resources(result, "Patient")
+    assert "MSH-14" in result.unread
 
 
 @pytest.mark.parametrize(
