@@ -14,7 +14,7 @@ from fhirserver.errors import BadRequest
 from fhirserver.model import ucum
 from fhirserver.search.parameters import Parameter, Site
 from fhirserver.search.query import And, Condition, Index, KeyRange, Keys, Near
-from fhirserver.search.values import shown, split, unescape
+from fhirserver.search.values import shown, unescape
 
 EARTH = 6_371_008.8
 """Mean radius in metres."""
@@ -58,7 +58,8 @@ def within(parameter: Parameter, value: str, site: Site) -> Condition:
 
 def _circle(value: str) -> tuple[float, float, float]:
     """Latitude and longitude in degrees and the distance in metres."""
-    parts = [unescape(part).strip() for part in split(value, "|")]
+    # In quotes, as _filter has it, a | is escaped; here it always separates.
+    parts = [part.strip() for part in unescape(value).split("|")]
     if not 2 <= len(parts) <= 4:
         raise BadRequest(f"{shown(value)} is not {_FORM}")
     latitude, longitude = (_number(part, value) for part in parts[:2])

@@ -48,6 +48,8 @@ def location(latitude: Any, longitude: Any) -> dict[str, Any]:
         (POLE, "near=89.9|-170|23|km", True),
         (POLE, "near=89.9|-170|22|km", False),
         ((48, 2), "near=48|2|1|m", True),
+        ((48, 2), '_filter=near eq "48|2|1|km"', True),
+        ((48, 2), '_filter=near eq "49|2|1|km"', False),
     ],
 )
 def test_what_is_near(finds: Finds, place: tuple[Any, Any], asked: str, found: bool) -> None:
