@@ -5,9 +5,10 @@ BIN = $(VENV)/bin
 DEFINITIONS = profiles/packages/hl7.fhir.r4.core-4.0.1.tgz
 DEMO ?=
 BENCH ?=
+CASES ?= --names
 FUZZ ?=
 
-.PHONY: demo test bench fuzz install format lock clean
+.PHONY: demo test bench validator-cases fuzz install format lock clean
 
 demo: install  ## start a server, push samples through every feed, print the record, go on serving
 	$(BIN)/fhirserver demo $(DEMO)
@@ -21,6 +22,9 @@ test: install  ## everything the project checks
 
 bench: install  ## measure a server of its own; writes benchmarks/results.md
 	$(BIN)/python -m benchmarks.run $(BENCH)
+
+validator-cases: install  ## agreement with the official validator on a copy of FHIR/fhir-test-cases
+	$(BIN)/python -m benchmarks.validator_cases $(CASES)
 
 install: $(VENV)/installed $(DEFINITIONS)
 

@@ -58,6 +58,7 @@ def is_uri(value: Any) -> bool:
         type(value) is str
         and ((value.isprintable() and " " not in value and value != "") or _no_space(value) is not None)
         and (value[:8] != "urn:oid:" or _oid(value) is not None)
+        and not value.startswith(("oid:", "uuid:"))
     )
 
 
@@ -139,8 +140,8 @@ _STRING = (
     "une chaîne non vide, d'au plus 1 Mo, sans caractères de contrôle",
 )
 _URI = (
-    "a URI without white space (after urn:oid: an OID)",
-    "une URI sans espace (après urn:oid: un OID)",
+    "a URI without white space (OIDs and UUIDs as urn:oid: and urn:uuid:)",
+    "une URI sans espace (OID et UUID comme urn:oid: et urn:uuid:)",
 )
 
 TESTS: dict[str, tuple[Test, Said]] = {
