@@ -16,6 +16,7 @@ from fhirserver import logs, search, settings
 from fhirserver.bulk.export import Export
 from fhirserver.bulk.importing import Import
 from fhirserver.bulk.reindex import Reindex
+from fhirserver.feeds.mail import MailListener
 from fhirserver.feeds.mllp import Listener
 from fhirserver.feeds.receive import Receiver
 from fhirserver.http import app as http_app
@@ -54,6 +55,7 @@ class Parts:
     inbox: Inbox
     receiver: Receiver
     mllp_port: int = 0
+    smtp_port: int = 0
 
 
 def load_definitions(settings: Settings) -> Definitions:
@@ -139,6 +141,10 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
             listener = Listener(receiver, settings)
             parts.mllp_port = await listener.start()
             stack.push_async_callback(listener.stop)
+        if listen and settings.smtp_port >= 0:
+            mail = MailListener(receiver, settings)
+            parts.smtp_port = await mail.start()
+            stack.push_async_callback(mail.stop)
         yield parts
 
 

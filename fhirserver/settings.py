@@ -169,6 +169,17 @@ class Settings(BaseSettings):
     mllp_tls_client_ca: Path | None = Field(
         None, description="PEM CA: MLLP clients must present a certificate"
     )
+    smtp_port: int = Field(
+        -1, ge=-1, le=65535, description="port of the mail listener, MSSanté (0: a free one, -1: off)"
+    )
+    smtp_domains: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("patient.mssante.fr",), description="domains whose mail is taken, comma separated"
+    )
+    smtp_max_message: int = Field(32 * MIB, ge=1024, description="largest mail")
+    smtp_tls_certificate: Path | None = Field(
+        None, description="PEM certificate chain: mail is taken after STARTTLS only"
+    )
+    smtp_tls_key: Path | None = Field(None, description="PEM private key of the certificate")
     hl7v2_ack: Literal["received", "processed"] = Field(
         "received", description="original mode: acknowledge when stored durably, or after processing"
     )
@@ -222,6 +233,7 @@ class Settings(BaseSettings):
         "import_sources",
         "mllp_ports",
         "mllp_networks",
+        "smtp_domains",
         mode="before",
     )
     @classmethod
@@ -300,12 +312,16 @@ class Settings(BaseSettings):
             )
         if bool(self.mllp_tls_certificate) != bool(self.mllp_tls_key):
             raise ValueError("mllp_tls_certificate and mllp_tls_key go together")
+        if bool(self.smtp_tls_certificate) != bool(self.smtp_tls_key):
+            raise ValueError("smtp_tls_certificate and smtp_tls_key go together")
+        if self.smtp_port >= 0 and not self.smtp_domains:
+            raise ValueError("smtp_port needs smtp_domains")
         if self.page_size > self.page_max:
             raise ValueError(f"page_size ({self.page_size}) is larger than page_max ({self.page_max})")
         if any(port.endswith("+tls") for port in self.mllp_ports) and not self.mllp_tls_certificate:
             raise ValueError("mllp_ports: +tls needs mllp_tls_certificate")
-        paths = (self.mllp_tls_certificate, self.mllp_tls_key, self.mllp_tls_client_ca, self.sources_file)
-        for path in paths:
+        mllp = (self.mllp_tls_certificate, self.mllp_tls_key, self.mllp_tls_client_ca)
+        for path in (*mllp, self.smtp_tls_certificate, self.smtp_tls_key, self.sources_file):
             if path and not path.is_file():
                 raise ValueError(f"{path} is not a file")
         return self

@@ -22,6 +22,7 @@ TITLES = {
     "hl7v2": "an HL7v2 message",
     "cda": "a CDA document",
     "xdm": "an XDM submission",
+    "mail": "a mail",
     "ebrim": "XDS metadata without its documents",
     "zip": "a zip of files",
     "json": "a FHIR resource (JSON)",
@@ -112,7 +113,7 @@ class Checker:
                 if batch.messages:
                     found[0].issues[:0] = _remarks(batch.issues)
                 return [report.conclude() for report in found]
-            case "cda" | "xdm":
+            case "cda" | "xdm" | "mail":
                 return [self._mapped(Report(name, what), kind, raw, "file").conclude()]
             case "json" | "xml" | "ndjson":
                 return [self._fhir(Report(name, what), kind, raw).conclude()]

@@ -13,8 +13,8 @@ from mappings import hl7v2
 from mappings.core.result import Issue, Unreadable
 from mappings.hl7v2.charset import decode, wide_codec
 
-KINDS = ("hl7v2", "cda", "xdm", "fhir")
-"""HL7v2 message, CDA document, XDM submission, FHIR resource (or NDJSON of them)."""
+KINDS = ("hl7v2", "cda", "xdm", "mail", "fhir")
+"""HL7v2 message, CDA document, XDM submission, mail, FHIR resource (or NDJSON of them)."""
 
 _NEEDS_EVENT: Final = frozenset({"ADT", "MDM", "SIU", "VXU"})
 _NEEDS_PATIENT: Final = frozenset({"ADT", "MDM", "ORU", "VXU"})
@@ -24,6 +24,8 @@ _METADATA_BYTES: Final = 4 * 1024 * 1024
 _PATIENT_ROLE = re.compile(rb"<(?:\w+:)?patientRole\b(.*?)</(?:\w+:)?patientRole>", re.DOTALL)
 _II = re.compile(rb"<(?:\w+:)?id\b([^>]*)>")
 _ATTRIBUTE = re.compile(rb"\b(root|extension)\s*=\s*[\"']([^\"']*)[\"']")
+_HEADER_BYTES: Final = 64 * 1024
+_MAILBOX = re.compile(rb"([0-9]{5}(?:[0-9]{2}|2[ABab])[0-9]{8})@patient\.")
 _CX = re.compile(rb"[\"'>]\s*([^\"'<>^]+)\^\^\^(?:[^\"'<>^&]*)(?:&amp;|&)([0-9.]+)(?:&amp;|&)ISO")
 
 
@@ -78,6 +80,8 @@ def open_envelope(kind: str, raw: bytes, channel: str) -> Envelope:
             return Envelope(kind, channel, event="ClinicalDocument", patients=_cda_patients(raw))
         case "xdm":
             return Envelope(kind, channel, event="submission", patients=_xdm_patients(raw))
+        case "mail":
+            return Envelope(kind, channel, event="mail", patients=_mail_patients(raw))
         case _:
             # Files may build on each other: one after the other.
             return Envelope(kind, channel, event="resource", patients=(f"fhir|{channel}",))
@@ -171,6 +175,12 @@ def _cda_patients(raw: bytes) -> tuple[str, ...]:
         if values.get(b"extension"):
             keys.append(values[b"extension"] + b"|" + values.get(b"root", b""))
     return tuple(key.decode("utf-8", "replace") for key in dict.fromkeys(keys))
+
+
+def _mail_patients(raw: bytes) -> tuple[str, ...]:
+    """The INS of each mailbox of a patient in the headers."""
+    headers = re.split(rb"\r?\n\r?\n", raw[:_HEADER_BYTES], maxsplit=1)[0]
+    return tuple(dict.fromkeys(f"{ins.decode().upper()}|" for ins in _MAILBOX.findall(headers)))
 
 
 def _xdm_patients(raw: bytes) -> tuple[str, ...]:

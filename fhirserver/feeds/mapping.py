@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from fhirserver.settings import Settings
-from mappings import cda, hl7v2, xds
+from mappings import cda, hl7v2, mail, xds
 from mappings.core import translation
 from mappings.core.result import Issue, Mapped, Unreadable
 from mappings.core.source import Source
@@ -58,5 +58,7 @@ def _mapped(kind: str, raw: bytes, source: Source) -> Mapped:
             return cda.to_bundle(raw, source)
         case "xdm":
             return xds.to_bundle(xds.read_xdm(raw), source)
+        case "mail":
+            return mail.to_bundle(mail.read(raw), source)
         case _:
             raise Unreadable(f"There is no mapping of {kind}")

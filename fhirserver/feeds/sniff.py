@@ -11,7 +11,7 @@ from typing import Literal
 from fhirserver.errors import BadRequest
 from mappings.hl7v2.charset import wide_codec
 
-Kind = Literal["hl7v2", "cda", "xdm", "zip", "json", "ndjson", "xml", "ebrim", ""]
+Kind = Literal["hl7v2", "cda", "xdm", "mail", "zip", "json", "ndjson", "xml", "ebrim", ""]
 """``json`` and ``xml`` are FHIR resources, ``ebrim`` the metadata of an XDM submission by itself, ``zip`` an
 archive of other files, "" nothing known here."""
 
@@ -25,6 +25,10 @@ _BLANK = b"\x0b\x1c\r\n\t \x00"
 _HL7V2 = re.compile(rb"(?:MSH|FHS|BHS)[^A-Za-z0-9\s]")
 _ROOT = re.compile(rb"<(?![?!])(?:[\w.-]+:)?([\w.-]+)([^>]*)>", re.DOTALL)
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_MAIL = re.compile(
+    rb"(?:Return-Path|Received|Delivered-To|Message-ID|From|Date|Subject|MIME-Version|X-[\w-]+|DKIM-Signature):[^\n]",
+    re.IGNORECASE,
+)
 _RESOURCE = re.compile(rb'"resourceType"\s*:')
 
 
@@ -41,6 +45,8 @@ def sniff(start: bytes, *, whole: bool = True) -> Kind:
         return _markup(text)
     if text.startswith(b"{") and _RESOURCE.search(text):
         return "ndjson" if _is_lines(text) else "json"
+    if _MAIL.match(text) and b"\nfrom:" in b"\n" + text.lower():
+        return "mail"
     return ""
 
 

@@ -21,6 +21,7 @@ CHANNEL = "http"
 INBOX = "/admin/inbox"
 CONTENT_TYPES = {
     "hl7v2": (HL7V2, "x-application/hl7-v2+er7", "application/hl7-v2+er7", "text/plain"),
+    "mail": ("message/rfc822", "application/octet-stream"),
     "cda": ("application/xml", "text/xml", "application/hl7-cda+xml", "application/octet-stream"),
     "xdm": ("application/zip", "application/x-zip-compressed", "application/octet-stream"),
 }
@@ -45,6 +46,7 @@ def feed_routes(receiver: "Receiver", settings: Settings) -> list[Route]:
     return [
         Route("/feeds/hl7v2", answered(feeds.hl7v2), methods=["POST"]),
         Route("/feeds/cda", answered(feeds.cda), methods=["POST"]),
+        Route("/feeds/mail", answered(feeds.mail), methods=["POST"]),
         Route("/feeds/xdm", answered(feeds.xdm), methods=["POST"]),
     ]
 
@@ -73,6 +75,9 @@ class _Feeds:
 
     async def cda(self, request: Request) -> Response:
         return await self._document(request, "cda")
+
+    async def mail(self, request: Request) -> Response:
+        return await self._document(request, "mail")
 
     async def xdm(self, request: Request) -> Response:
         return await self._document(request, "xdm")

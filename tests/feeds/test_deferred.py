@@ -14,9 +14,9 @@ from fhirserver.feeds.deferred import acknowledged
 from fhirserver.feeds.framing import Framer, frame
 from fhirserver.feeds.origin import Origin
 from fhirserver.storage.acknowledgements import Acknowledgement
+from tests.feeds.certificates import certified
 from tests.feeds.conftest import Feed, OpenFeed
 from tests.feeds.messages import adt
-from tests.feeds.test_mllp import certified
 
 pytestmark = pytest.mark.anyio
 

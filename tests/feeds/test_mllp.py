@@ -2,18 +2,12 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from fhirserver.feeds import client
 from fhirserver.feeds.client import Unanswered
@@ -22,6 +16,7 @@ from fhirserver.feeds.mllp import Listener
 from fhirserver.feeds.origin import Origin
 from fhirserver.storage.items import Item
 from fhirserver.storage.listing import Filters
+from tests.feeds.certificates import certified
 from tests.feeds.conftest import Feed, OpenFeed
 from tests.feeds.messages import adt, message
 
@@ -171,29 +166,6 @@ async def test_tls(open_feed: OpenFeed, tmp_path: Path) -> None:
     async with open_feed(mllp_port=0, **options) as feed, listening(feed, trusting) as (_, sender):
         await sender.send(frame(adt("1")))
         assert await sender.answer() == "AA 1"
-
-
-def certified(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1 and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.now(UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain))
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(encoding))
-    return folder / "certificate.pem", folder / "key.pem"
 
 
 PATHOLOGIES = {
