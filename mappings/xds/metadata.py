@@ -24,22 +24,26 @@ PRACTICE_SETTING_CODE: Final = "urn:uuid:cccf5598-8b07-4b77-a05e-ae952c785ead"
 CONTENT_TYPE_CODE: Final = "urn:uuid:aa543740-bdda-424e-8c96-df4873be8500"
 FOLDER_CODE: Final = "urn:uuid:1ba97051-7806-41a8-a48b-8fce7af683c5"
 SOURCE_ID: Final = "urn:uuid:554ac39e-e3fe-47fe-b233-965d2a147832"
-_AUTHOR: Final = {
-    "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d",
-    "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d",
-}
+ENTRY_AUTHOR: Final = "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d"
+SET_AUTHOR: Final = "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d"
+ENTRY_UNIQUE_ID: Final = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
+SET_UNIQUE_ID: Final = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
+ENTRY_PATIENT_ID: Final = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
+SET_PATIENT_ID: Final = "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446"
+SUBMISSION_SET_NODE: Final = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
+_AUTHOR: Final = {ENTRY_AUTHOR, SET_AUTHOR}
 _UNIQUE_ID: Final = {
-    "DocumentEntry": "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab",
-    "SubmissionSet": "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8",
+    "DocumentEntry": ENTRY_UNIQUE_ID,
+    "SubmissionSet": SET_UNIQUE_ID,
     "Folder": "urn:uuid:75df8f67-9973-4fbe-a900-df66cefecc5a",
 }
 _PATIENT_ID: Final = {
-    "DocumentEntry": "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427",
-    "SubmissionSet": "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446",
+    "DocumentEntry": ENTRY_PATIENT_ID,
+    "SubmissionSet": SET_PATIENT_ID,
     "Folder": "urn:uuid:f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a",
 }
 _NODES: Final[dict[str, Kind]] = {
-    "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd": "SubmissionSet",
+    SUBMISSION_SET_NODE: "SubmissionSet",
     "urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2": "Folder",
 }
 _ENTRY_UUID_NAME = "XDSDocumentEntry.EntryUUID"
