@@ -64,9 +64,10 @@ class SearchParameters:
         with contextlib.suppress(Unavailable):
             await self._readiness.indexers.leave(self._process)
 
-    def accept(self, resource: Resource) -> None:
+    async def accept(self, resource: Resource) -> None:
         """Raises Unprocessable: a SearchParameter is to be used that this server could not search."""
         if is_used(resource):
+            await self.refresh()  # a part of a composite may have been stored just now by another process
             check(read_custom(resource, 0), self._indexer)
 
     # --- the repository's side

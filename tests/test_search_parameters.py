@@ -161,11 +161,11 @@ async def test_of_two_with_one_name_all_processes_take_the_same(processes: tuple
 
 async def test_only_what_can_be_searched_is_accepted(processes: tuple[Process, Process]) -> None:
     one, _ = processes
-    one.parameters.accept(parameter("spoken"))
-    one.parameters.accept(parameter("spoken", expression="Patient.foo", status="draft"))
+    await one.parameters.accept(parameter("spoken"))
+    await one.parameters.accept(parameter("spoken", expression="Patient.foo", status="draft"))
     with pytest.raises(Unprocessable, match="foo"):
-        one.parameters.accept(parameter("spoken", expression="Patient.foo"))
+        await one.parameters.accept(parameter("spoken", expression="Patient.foo"))
     await one.put(parameter("spoken"))
-    one.parameters.accept(parameter("spoken"))  # itself, again
+    await one.parameters.accept(parameter("spoken"))  # itself, again
     with pytest.raises(Unprocessable, match="SearchParameter/spoken"):
-        one.parameters.accept({**parameter("spoken"), "id": "another"})
+        await one.parameters.accept({**parameter("spoken"), "id": "another"})

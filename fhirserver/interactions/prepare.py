@@ -104,7 +104,7 @@ async def version(resource: Resource, request: Request, previous: Stored | None,
     if request.type == "Subscription" and server.subscriptions:
         resource = server.subscriptions.accept(resource)
     if request.type == "SearchParameter" and server.search_parameters:
-        server.search_parameters.accept({**resource, "id": request.id})
+        await server.search_parameters.accept({**resource, "id": request.id})
     number = previous.version + 1 if previous else 1
     updated = max(now(), previous.updated + 1000) if previous else now()
     meta = {**resource.get("meta", {}), "versionId": str(number), "lastUpdated": instant(updated)}

@@ -187,7 +187,7 @@ class Criteria:
         if parameter is not None:
             return parameter, modifier
         if code == "_query":
-            raise UnknownParameter("Named queries (_query) are not supported")
+            raise UnknownParameter("A named query (_query) has no modifier and is no part of a chain")
         if code in _NOT_YET:
             raise Ignorable(f"{code} is not supported yet: {_NOT_YET[code]}")
         types.check_ready(code)

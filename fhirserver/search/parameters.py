@@ -46,8 +46,7 @@ COMPARED_AS: Mapping[str, str] = {
 _SPECIAL = {
     "_text": "it has no modifiers",
     "_content": "it has no modifiers",
-    "_filter": "it is no parameter of a resource",
-    "_query": "named queries are not supported",
+    **dict.fromkeys(("_filter", "_query"), "it is no parameter of a resource"),
 }
 
 _SWAPPED = frozenset({"http://hl7.org/fhir/SearchParameter/DocumentReference-relationship"})
