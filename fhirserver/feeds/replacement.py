@@ -7,13 +7,15 @@ is not active, its numbers are old ones, and what referred to it refers to the s
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
+from fhirserver.errors import TooCostly
 from fhirserver.feeds.entries import Entry
 from fhirserver.feeds.identity import may_be
-from fhirserver.feeds.lookup import Found, Key, identifier_key, named
+from fhirserver.feeds.lookup import Found, Key, find_ids, identifier_key, named
 from fhirserver.feeds.merge import absent
+from fhirserver.interactions.integrity import referring_to
 from fhirserver.model.json import Resource
 from fhirserver.operations import merging
-from fhirserver.operations.merge import moves
+from fhirserver.operations.merge import KEPT, MOST, moves
 from fhirserver.server import Server
 from fhirserver.storage.documents import instant
 from fhirserver.storage.repository import now
@@ -59,6 +61,35 @@ async def replace(
         else:
             victim.resource = _old_numbers(victim.resource)
     return done
+
+
+async def move(entries: list[Entry], moved: set[str], server: Server) -> Replaced:
+    """What belongs to a visit that is another patient's from now on, for that patient.
+
+    Raises:
+        TooCostly: more refers to the visit than one commit changes.
+    """
+    by_url = {entry.url: entry for entry in entries}
+    done = Replaced()
+    for entry in (by_url[url] for url in moved):
+        before = entry.stored.get("subject", {}).get("reference")
+        patient = by_url.get(entry.resource.get("subject", {}).get("reference", ""))
+        if not before or patient is None or entry.found is None:
+            continue
+        after = f"Patient/{patient.id}" if patient.id else patient.url
+        for found in await _belonging(entry.found, server):
+            resource = merging.moved(found.resource, before, after, server.base_url)
+            if resource != found.resource:
+                done.updates[found.stored.reference] = found, resource
+    return done
+
+
+async def _belonging(visit: Found, server: Server) -> list[Found]:
+    names = await referring_to(visit.stored, server, MOST + 1)
+    wanted = [(type, id) for type, id in (name.split("/") for name in names) if type not in KEPT]
+    if len(wanted) > MOST:
+        raise TooCostly(f"More than {MOST} resources refer to {visit.stored.reference}")
+    return [found for found in (await find_ids(wanted, server)).values() if found.resource]
 
 
 def follow_merged(entries: list[Entry], effects: Effects) -> list[Issue]:

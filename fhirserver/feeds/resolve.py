@@ -18,7 +18,7 @@ from fhirserver.feeds.lateness import keep_what_is_newer
 from fhirserver.feeds.lookup import Found, Key, find, find_ids, identifier_key, named, survivor_of
 from fhirserver.feeds.merge import equal, merge, point, withdraw
 from fhirserver.feeds.places import after
-from fhirserver.feeds.replacement import check_renamed, follow_merged, replace
+from fhirserver.feeds.replacement import check_renamed, follow_merged, move, replace
 from fhirserver.feeds.snapshot import end_what_is_not_listed, find_lists
 from fhirserver.feeds.subject import check_subjects
 from fhirserver.feeds.traits import check_traits
@@ -112,6 +112,7 @@ async def _replace(work: _Work, effects: Effects, server: Server) -> None:
     for done in (
         await unlink(work.entries, effects.unlinked, server, work.issues),
         await replace(work.entries, effects.replaced, server, work.issues),
+        await move(work.entries, effects.moved, server),
     ):
         work.updates |= done.updates
         work.records += done.records

@@ -16,6 +16,7 @@ from mappings.hl7v2.merge import (
     add_merge,
     add_unlink,
     add_visit_merge,
+    add_visit_move,
 )
 from mappings.hl7v2.observation import ObservationEntries
 from mappings.hl7v2.pam import add_pam_france
@@ -129,6 +130,19 @@ def visit_change_to_entries(message: Message, context: Context) -> Subject:
     return _each_visit_with_mrg(message, context, change)
 
 
+def visit_move_to_entries(message: Message, context: Context) -> Subject:
+    """A45: per MRG and PV1 an Encounter that becomes the patient's of PID. Raises MappingError."""
+    subject = add_patient(the_pid(message), context, assert_it=True)
+    mrgs, pv1s = message.all("MRG"), message.all("PV1")
+    if not mrgs or len(mrgs) != len(pv1s):
+        _refuse("Each MRG needs its PV1: nothing says which visit is moved", "PV1")
+    for mrg, pv1 in zip(mrgs, pv1s, strict=True):
+        mrg.mark_read(1)  # whose visit it was is stored with it
+        encounter = add_visit(pv1, None, None, subject, context)
+        add_visit_move(mrg, encounter["reference"] if encounter else None, context)
+    return subject
+
+
 def link_to_entries(message: Message, context: Context) -> Subject:
     """A24: two Patients that refer to each other. Raises MappingError."""
     one, other = _pair(message, context)
@@ -227,6 +241,7 @@ ADT_EVENTS: Final[dict[str, Callable[[Message, Context], Subject]]] = {
     "ADT^A36": patient_and_account_merge_to_entries,
     "ADT^A42": visit_merge_to_entries,
     **{f"ADT^{trigger}": change_to_entries for trigger in ("A46", "A47", "A48")},
+    "ADT^A45": visit_move_to_entries,
     "ADT^A50": visit_change_to_entries,
     "ADT^A24": link_to_entries,
     "ADT^A37": unlink_to_entries,

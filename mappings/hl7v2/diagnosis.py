@@ -62,11 +62,13 @@ def dg1_to_condition(dg1: Segment, subject: Subject, encounter: Element | None, 
         code["text"] = dg1[4].text
     visit = encounter["reference"] if encounter else ""
     what = f"{dg1[3][1]}^{dg1[3][3]}" if str(dg1[3][1]) else (dg1[3].text or dg1[4].text).casefold()
-    identifier = ei_to_identifier(dg1[20], context)
+    own = ei_to_identifier(dg1[20], context)
+    # Some senders number the diagnoses of each patient: only with the patient it says which one it is.
+    key = ("DG1-20", own["system"], own["value"]) if own else (visit, kind, what)
     condition: Element = prune(
         {
             "resourceType": "Condition",
-            "identifier": [identifier or context.derived("Condition", subject.key, visit, kind, what)],
+            "identifier": [context.derived("Condition", subject.key, *key), own],
             # con-5: what was entered in error has no clinical status
             "clinicalStatus": None if wrong else _coded("condition-clinical", "active"),
             "verificationStatus": _coded(

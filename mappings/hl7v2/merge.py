@@ -91,6 +91,15 @@ def add_visit_merge(pv1: Segment | None, mrg: Segment, url: str | None, context:
     context.effects.replaced[victim_url] = url
 
 
+def add_visit_move(mrg: Segment, url: str | None, context: Context) -> None:
+    """The visit, which may have had another number (MRG-5), is the patient's of PID from now on."""
+    if url is None:
+        _refuse("PV1-19 must say which visit is moved", "required", "PV1-19")
+    if mrg[5]:
+        add_change_of_visit_number(mrg, url, context)
+    context.effects.moved.add(url)
+
+
 def add_change_of_visit_number(mrg: Segment, url: str | None, context: Context) -> None:
     """The prior visit number MRG-5 becomes an old one of the visit, which is looked up by it."""
     prior = [number for cx in mrg.all(5) if (number := cx_to_identifier(cx, context))]
@@ -98,7 +107,9 @@ def add_change_of_visit_number(mrg: Segment, url: str | None, context: Context) 
         _refuse("PV1-19 and MRG-5 must say which visit number changes", "required", "MRG-5")
     entry = entry_of(url, context)
     encounter = entry["resource"]
-    encounter["identifier"] = [*encounter["identifier"], *(number | {"use": "old"} for number in prior)]
+    current = {(number["system"], number["value"]) for number in encounter["identifier"]}
+    old = [number | {"use": "old"} for number in prior if (number["system"], number["value"]) not in current]
+    encounter["identifier"] = [*encounter["identifier"], *old]
     entry["request"] = put(url, encounter, prior[0])["request"]
     context.effects.renamed.add(url)
 

@@ -22,6 +22,7 @@ from mappings.hl7v2.datatypes import (
     xad_to_address,
     xpn_to_human_name,
 )
+from mappings.hl7v2.languages import cwe_to_language
 from mappings.hl7v2.people import practitioners, xon_to_reference
 from mappings.hl7v2.reader import Message
 from mappings.hl7v2.segment import Field, Segment
@@ -172,7 +173,7 @@ def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -
             "maritalStatus": translated(pid[16], context, MARITAL_STATUS, f"{V3}MaritalStatus", "0002"),
             "multipleBirthInteger": int(birth_order) if birth_order.isdecimal() else None,
             "multipleBirthBoolean": None if birth_order.isdecimal() else context.boolean(pid[24]),
-            "communication": [{"language": _concept(cwe, context, "0296")} for cwe in pid.all(15)],
+            "communication": [{"language": cwe_to_language(cwe, context)} for cwe in pid.all(15)],
         }
     )
     return patient

@@ -112,7 +112,7 @@ async def test_class_changes_are_kept(feed: Feed) -> None:
 
 
 async def test_cancel_says_nothing_else(feed: Feed) -> None:
-    cancel = step("2", "A11", 2, "Z", kind="E").replace(b"MARTIN^Ada", b"NOBODY^X")
+    cancel = step("2", "A11", 2, "Z", kind="E").replace(b"MARTIN^Ada", b"MARTINE^Ada")
     encounter = await run(feed, step("1", "A01", 1, "A"), cancel)
     assert (encounter["class"]["code"], history(encounter)) == ("IMP", ["A 1-"])
     assert (await feed.only("Patient"))["name"][0]["family"] == "MARTIN"

@@ -285,3 +285,20 @@ async def test_visit_number_changes(feed: Feed) -> None:
     for control in ("2", "3"):
         await take(feed, message(control, "ADT^A50^ADT_A50", segments))
         assert uses(await feed.only("Encounter")) == {"V1": "old", "V9": ""}
+
+
+@pytest.mark.parametrize("number", ["V1", "V9"])
+async def test_visit_is_moved_with_all_that_belongs_to_it(feed: Feed, number: str) -> None:
+    await take(
+        feed, visit("1", "A", "V1", more="\rOBX|1|NM|8867-4^Pouls^LN||60|/min|||||F"), visit("2", "A", "V2")
+    )
+    segments = (
+        f"EVN||20260302080000\rPID|||{cx('B')}||DURAND^Max^^^^^L\rMRG|{cx('A')}||||V1^^^&{OID}.2&ISO\r"
+        f"PV1||I|||||||||||||||||{number}^^^&{OID}.2&ISO^VN"
+    )
+    await take(feed, message("3", "ADT^A45^ADT_A45", segments))
+    (b,) = await by_number(feed, "B")
+    for visit_number, is_moved in (("V1", True), ("V2", False)):
+        encounter = await feed.only("Encounter", identifier=f"urn:oid:{OID}.2|{visit_number}")
+        assert (encounter["subject"]["reference"] == f"Patient/{b['id']}") is is_moved
+    assert (await feed.only("Observation"))["subject"]["reference"] == f"Patient/{b['id']}"

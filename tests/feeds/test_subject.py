@@ -44,7 +44,7 @@ async def test_result_does_not_refer_to_the_visit_of_another_patient(feed: Feed)
 
 
 async def test_types_that_are_off_are_left_out(open_feed: OpenFeed) -> None:
-    async with open_feed(resource_types=("Patient", "Encounter", "Provenance")) as feed:
+    async with open_feed(types=("Patient", "Encounter", "Provenance")) as feed:
         raw = admitted("1", "A", "V1")[:-1] + b"\rDG1|1||I10^Hypertension^I10||20260301|A\r"
         _, outcome = await feed.take(raw)
         assert outcome.status == "processed"

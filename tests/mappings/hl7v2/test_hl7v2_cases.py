@@ -66,6 +66,7 @@ def effects(stated: Effects) -> dict[str, Any]:
         "movements": {url: [m.action, m.time, m.identifier] for url, m in stated.movements.items()},
         "replaced": stated.replaced,
         "renamed": sorted(stated.renamed),
+        "moved": sorted(stated.moved),
         "unlinked": [list(pair) for pair in stated.unlinked],
         "snapshots": [[s.type, s.patient, s.source] for s in stated.snapshots],
     }
