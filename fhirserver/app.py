@@ -30,6 +30,7 @@ from fhirserver.search.query import Index
 from fhirserver.search_parameters import SearchParameters
 from fhirserver.server import Server
 from fhirserver.settings import Settings
+from fhirserver.storage import structure_definitions
 from fhirserver.storage.blobs import Blobs
 from fhirserver.storage.concepts import Concepts
 from fhirserver.storage.database import Database
@@ -37,6 +38,7 @@ from fhirserver.storage.inbox import Inbox
 from fhirserver.storage.jobs import Jobs
 from fhirserver.storage.repository import Repository
 from fhirserver.storage.secrets import shared_secret
+from fhirserver.stored_profiles import StoredProfiles
 from fhirserver.subscriptions import Subscriptions
 from fhirserver.terminology import Packages, Remote, Terminology, in_directory
 from fhirserver.validation import Policy, Validator
@@ -130,6 +132,7 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
         server.search_parameters = await stack.enter_async_context(
             _search_parameters(settings, repository, indexer)
         )
+        server.stored_profiles = await stack.enter_async_context(_stored_profiles(server))
         if listen:
             await stack.enter_async_context(_jobs(server))
         inbox = Inbox(database, blobs)
@@ -197,6 +200,21 @@ async def _terminology(settings: Settings, database: Database) -> AsyncIterator[
     finally:
         await terminology.stop()
         await outbound.close()
+
+
+@contextlib.asynccontextmanager
+async def _stored_profiles(server: Server) -> AsyncIterator[StoredProfiles | None]:
+    """None when the type StructureDefinition is off."""
+    if structure_definitions.TYPE not in server.types:
+        yield None
+        return
+    stored = structure_definitions.StructureDefinitions(server.repository.database)
+    profiles = StoredProfiles(stored, server.validator.profiles)
+    await profiles.start()
+    try:
+        yield profiles
+    finally:
+        await profiles.stop()
 
 
 @contextlib.asynccontextmanager

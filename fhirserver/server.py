@@ -36,6 +36,7 @@ from fhirserver.settings import Settings
 from fhirserver.storage.blobs import Blobs
 from fhirserver.storage.commit import Conflict
 from fhirserver.storage.repository import Repository
+from fhirserver.stored_profiles import StoredProfiles, concerns
 from fhirserver.subscriptions import Subscriptions
 from fhirserver.terminology import Terminology
 from fhirserver.validation import Validator, located
@@ -75,6 +76,7 @@ class Server:
         self.jobs: Runner | None = None
         self.terminology = Terminology()
         self.search_parameters: SearchParameters | None = None
+        self.stored_profiles: StoredProfiles | None = None
         self.sources = Sources(settings.import_sources, settings.max_body)
         self.types = frozenset(settings.resource_types)
         self._box = Fernet(secret)
@@ -94,7 +96,10 @@ class Server:
             return await deferred.defer(request, self.jobs, self)
         if request.content is not None and request.interaction in CONTENT:
             request.blob = await self.blobs.put_stream(request.content)
-        return await interaction(request, self)
+        result = await interaction(request, self)
+        if self.stored_profiles and request.unit is None and concerns(request.type, request.method):
+            await self.stored_profiles.refresh()
+        return result
 
     async def answer(self, request: Request) -> Result:
         """Do what is asked; a refusal or a failure is an answer too."""
