@@ -26,7 +26,7 @@ def test_the_index_of_a_patient(definitions: Definitions) -> None:
         keys=[
             *("_tag|t", "_tag||t"),
             *("identifier|2790", "identifier|urn:ins|2790"),
-            *("phonetic|EVA", "phonetic|DURAN", "phonetic|EVADURAN"),
+            *("phonetic|EVA", "phonetic|DURAN"),
             "gender|female",
             *("organization|Organization/9", "organization|Organization/9/_history/2"),
             "deceased|false",
