@@ -13,6 +13,7 @@ from fhirserver.interactions.terminology_capabilities import terminology_capabil
 from fhirserver.model import json
 from fhirserver.request import GENERAL, Request, Result
 from fhirserver.search import named
+from fhirserver.search.fulltext import CONTENT, NARRATIVE
 from fhirserver.search.includes import followed
 from fhirserver.subscriptions import topics
 
@@ -166,10 +167,17 @@ def _resource(type: str, server: "Server") -> dict[str, Any]:
         "searchParam": [
             {"name": code, "definition": parameter.url, "type": parameter.type}
             for code, parameter in sorted(parameters.items())
-        ],
+        ]
+        + [{"name": code, "type": "special" if code == "_filter" else "string"} for code in _unbound(server)],
         **_followed(type, server),
         **_operations(type, server),
     }
+
+
+def _unbound(server: "Server") -> list[str]:
+    """What resources of every type are searched by that is about none of their elements."""
+    words = {"off": [], "narrative": [NARRATIVE], "content": [CONTENT, NARRATIVE]}
+    return ["_filter", *words[server.indexer.words]]
 
 
 def _followed(type: str, server: "Server") -> dict[str, Any]:
