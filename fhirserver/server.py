@@ -97,7 +97,7 @@ class Server:
         if request.content is not None and request.interaction in CONTENT:
             request.blob = await self.blobs.put_stream(request.content)
         result = await interaction(request, self)
-        if self.stored_profiles and request.unit is None and concerns(request.type, request.method):
+        if self.stored_profiles and concerns(request.type, request.method):
             await self.stored_profiles.refresh()
         return result
 

@@ -67,7 +67,8 @@ def test_in_a_transaction(api: httpx2.Client) -> None:
         "request": {"method": "PUT", "url": "StructureDefinition/two"},
     }
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
-    assert api.post("", json=bundle).status_code == 200
+    answer = api.post("", json=bundle)
+    assert answer.status_code == 200, answer.text
     assert rules(api) == ["profile-min"]
     assert api.delete("/StructureDefinition/two").status_code == 204
 
