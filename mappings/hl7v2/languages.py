@@ -8,6 +8,7 @@ from typing import Final
 
 from mappings.core.result import Element
 from mappings.hl7v2.context import Context
+from mappings.hl7v2.datatypes import cwe_to_codeable_concept
 from mappings.hl7v2.segment import Field
 
 BCP47: Final = "urn:ietf:bcp:47"
@@ -60,17 +61,21 @@ _LOCALE: Final = re.compile(r"([a-z]{2,3})[-_]([a-z]{2})")
 
 
 def cwe_to_language(cwe: Field, context: Context) -> Element | None:
-    """CodeableConcept of a language; one that is none of BCP 47 is left out with an issue."""
-    of_iso = str(cwe[3]).upper().startswith("ISO639")
-    for part in (cwe[1], cwe[4], cwe[2]):
-        rare = str(part).lower() if of_iso and part.raw == cwe[1].raw and len(str(part)) == 3 else ""
-        if code := language(str(part)) or rare:
-            display = cwe[2].text
-            concept: Element = {"coding": [{"system": BCP47, "code": code}]}
-            return concept | {"text": display} if display and display != str(part) else concept
-    sent = str(cwe[1]) or cwe[2].text
-    context.warn(f"{sent[:40]!r} is no language of ISO 639: left out", cwe, "code-invalid")
-    return None
+    """CodeableConcept of a language: its tag (BCP 47) first, which FHIR wants, then the codes as sent.
+
+    ``und``, undetermined, stands for what is no language that is known; an issue says so.
+    """
+    concept = cwe_to_codeable_concept(cwe, context, "0296")
+    if concept is None:
+        return None
+    tag = next((code for part in (cwe[1], cwe[4], cwe[2]) if (code := language(str(part)))), "")
+    if not tag and str(cwe[3]).upper().startswith("ISO639") and len(str(cwe[1])) == 3:
+        tag = str(cwe[1]).lower()  # a language that has only three letters
+    if not tag:
+        sent = str(cwe[1]) or cwe[2].text
+        context.warn(f"{sent[:40]!r} is no language of ISO 639", cwe, "code-invalid")
+    codings = [coding for coding in concept.get("coding", ()) if coding.get("system") != BCP47]
+    return {**concept, "coding": [{"system": BCP47, "code": tag or "und"}, *codings]}
 
 
 def language(text: str) -> str:
