@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from mappings.core.bundle import prune, put
+from mappings.core.bundle import change, prune, put
 from mappings.core.result import Element, Held, Issue
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import concept_text, cwe_to_codeable_concept, dtm_to_instant, ei_to_identifier
@@ -91,7 +91,9 @@ def add_appointment(segments: list[Segment], subjects: list[Subject], context: C
             }
         )
         url = context.url("Appointment", key["system"], key["value"])
-        context.entries.append(put(url, own, key))
+        # FHIR forbids it to lack a time (app-3): then it must be stored already.
+        partial = "start" not in own and own["status"] in {"noshow", "entered-in-error"}
+        context.entries.append(change(url, own, key) if partial else put(url, own, key))
 
 
 def sch_to_appointment(sch: Segment, segments: list[Segment], context: Context) -> Element:

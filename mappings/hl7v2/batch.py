@@ -82,12 +82,13 @@ def _joined(messages: list[bytes]) -> list[bytes]:
     joined: list[bytes] = []
     for message in messages:
         before = _fragment(joined[-1]) if joined else None
-        lines = re.split(rb"[\r\n]+", message)
-        fields = lines[0].split(message[3:4])
-        if before is None or len(fields) < 14 or fields[13] != before[1]:
-            joined.append(message)
-        else:
-            joined[-1] = b"\r".join([before[0], *lines[1:]])
+        if before is not None:
+            lines = re.split(rb"[\r\n]+", message)
+            fields = lines[0].split(message[3:4])
+            if len(fields) > 13 and fields[13] == before[1]:
+                joined[-1] = b"\r".join([before[0], *lines[1:]])
+                continue
+        joined.append(message)
     return joined
 
 

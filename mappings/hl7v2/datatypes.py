@@ -39,6 +39,11 @@ _NUMBER: Final = re.compile(
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 
 
+def token(value: Field) -> str:
+    """The text of a code: FHIR's code has no white space but single spaces inside."""
+    return " ".join(str(value).split())
+
+
 def dtm_to_date(value: Field, context: Context) -> str | None:
     time = context.time(value)
     return time.date if time else None
@@ -97,7 +102,7 @@ def cx_to_identifier(cx: Field, context: Context) -> Element | None:
     if not value:
         return None
     namespace, universal, kind = cx[4][1], cx[4][2], cx[4][3]
-    kind_code = " ".join(str(cx[5]).upper().split())
+    kind_code = token(cx[5]).upper()
     period = dr_to_period(cx[7], cx[8], context)
     oid = next((str(part) for part in (universal, namespace) if is_ins_oid(str(part))), "")
     if oid and kind_code != "NH":

@@ -18,6 +18,7 @@ from mappings.hl7v2.datatypes import (
     dtm_to_date_time,
     hd_to_uri,
     telecom,
+    token,
     translated,
     xad_to_address,
     xpn_to_human_name,
@@ -148,7 +149,7 @@ def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -
     patient: Element = prune(
         {
             "resourceType": "Patient",
-            "meta": {"tag": [{"system": f"{TERMINOLOGY}v2-0445", "code": str(f)} for f in pid.all(32)]},
+            "meta": {"tag": [{"system": f"{TERMINOLOGY}v2-0445", "code": token(f)} for f in pid.all(32)]},
             "extension": [
                 _extension("patient-mothersMaidenName", "valueString", str(pid[6][1][1])),
                 _birth_place(addresses, pid[23], context),

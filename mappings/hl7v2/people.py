@@ -8,7 +8,11 @@ from mappings.core.codes import OID
 from mappings.core.identity import IDENTIFIER_TYPE_SYSTEM
 from mappings.core.result import Element
 from mappings.hl7v2.context import Context
-from mappings.hl7v2.datatypes import URI_SYSTEM, hd_to_uri
+from mappings.hl7v2.datatypes import (
+    URI_SYSTEM,
+    hd_to_uri,
+    token,
+)
 from mappings.hl7v2.segment import Field, Segment
 
 V2_0203_ONLY_FRENCH = {"IDNPS", "RPPS", "ADELI", "FINEG", "FINEJ", "IDNST", "SIREN", "SIRET"}
@@ -99,7 +103,7 @@ def cwe_to_organization_reference(cwe: Field) -> Element | None:
 
 
 def _type(kind: Field) -> Element | None:
-    code = str(kind).upper()
+    code = token(kind).upper()
     if not code or code in V2_0203_ONLY_FRENCH or OID.fullmatch(code):
         return None
     return {"coding": [{"system": IDENTIFIER_TYPE_SYSTEM, "code": code}]}
