@@ -103,6 +103,11 @@ class Settings(BaseSettings):
         SERVED_TYPES, description="resource types that are on, comma separated"
     )
     timezone: str = Field("Europe/Paris", description="zone of dates and times that name none")
+    xds_source_id: str = Field(
+        "2.25.58983958656528036573469754036295622457",
+        pattern=r"^[0-2](\.(0|[1-9][0-9]*))+$",
+        description="OID that XDS submissions made here name as their source",
+    )
     xds_timezone: str = Field(
         "UTC", description="zone of times without an offset in XDS metadata; some senders write local time"
     )

@@ -37,6 +37,24 @@ def content(target: Target) -> None:
 
 @check(
     AREA,
+    "$xdm packs the documents of a patient",
+    "https://profiles.ihe.net/ITI/TF/Volume2/ITI-32.html",
+    "DocumentReference/$xdm",
+    *NEEDS,
+)
+def xdm(target: Target) -> None:
+    patient = {"reference": f"Patient/{target.create('Patient')['id']}"}
+    made = document(target, subject=patient)
+    for path in (f"DocumentReference/{made['id']}/$xdm", f"DocumentReference/$xdm?document={made['id']}"):
+        answer = target.get(path)
+        expect.status(answer, 200)
+        expect.equal("Content-Type", answer.media_type, "application/zip")
+        expect.require(answer.body.startswith(b"PK"), "the body is no zip")
+    expect.outcome(target.get("DocumentReference/$xdm"), 400)
+
+
+@check(
+    AREA,
     "$versions lists a document and those it replaces, the current one first",
     "documentreference.html",
     "DocumentReference/$versions",

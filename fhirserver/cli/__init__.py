@@ -6,6 +6,7 @@ import fhirserver
 from fhirserver.cli.check import check
 from fhirserver.cli.definitions import definitions_
 from fhirserver.cli.demo import demo
+from fhirserver.cli.export import export
 from fhirserver.cli.inbox import inbox
 from fhirserver.cli.intake import import_
 from fhirserver.cli.send import send
@@ -34,6 +35,7 @@ app.command("import")(import_)
 app.command()(check)
 app.command("definitions")(definitions_)
 app.command()(demo)
+app.add_typer(export, name="export")
 app.add_typer(inbox, name="inbox")
 app.command()(send)
 app.command()(version)

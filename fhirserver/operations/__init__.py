@@ -26,6 +26,7 @@ from fhirserver.operations.validate import validate
 from fhirserver.operations.validate_code import validate_code, validate_code_in_system
 from fhirserver.operations.versions import versions
 from fhirserver.operations.withdraw import withdraw
+from fhirserver.operations.xdm import xdm
 
 US_CORE = "http://hl7.org/fhir/us/core/OperationDefinition/"
 HL7 = "http://hl7.org/fhir/OperationDefinition/"
@@ -55,6 +56,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("docref", US_CORE + "docref", {"type": docref}, ("DocumentReference",)),
     Operation("content", OWN + "content", {"instance": content}, ("DocumentReference",)),
     Operation("versions", OWN + "versions", {"type": versions, "instance": versions}, ("DocumentReference",)),
+    Operation("xdm", OWN + "xdm", {"type": xdm, "instance": xdm}, ("DocumentReference",)),
     Operation("withdraw", OWN + "withdraw", {"instance": withdraw}, ("DocumentReference",), changes=True),
     Operation(
         "document", HL7 + "Composition-document", {"type": document, "instance": document}, ("Composition",)

@@ -69,18 +69,18 @@ async def content(request: Request, server: "Server") -> Result:
         Unprocessable: its content is kept elsewhere.
     """
     given = inputs.read(request, server, ("original",))
-    document = await _document(request, server)
+    document = await found(request, server)
     attachments = [each.get("attachment", {}) for each in document.get("content", ())]
     if not attachments:
         raise NotFound(f"{request.type}/{request.id} has no content", expression="DocumentReference.content")
-    originals = [await _stored(attachment, server) for attachment in attachments]
+    originals = [await original_of(attachment, server) for attachment in attachments]
     if given.flag("original"):
         return await _answer(originals[0], request, server)
     chosen = _choose(await _forms(originals, server), request)
     return await _answer(chosen, request, server)
 
 
-async def _document(request: Request, server: "Server") -> Resource:
+async def found(request: Request, server: "Server") -> Resource:
     check_id(request.id)
     stored = await server.repository.find(request.type, request.id)
     if stored is None:
@@ -90,7 +90,7 @@ async def _document(request: Request, server: "Server") -> Resource:
     return json.stored(stored.body)
 
 
-async def _stored(attachment: Resource, server: "Server") -> Form:
+async def original_of(attachment: Resource, server: "Server") -> Form:
     """What an attachment holds or points to."""
     media_type = str(attachment.get("contentType", "")).partition(";")[0].strip().lower()
     if "data" in attachment:
@@ -119,7 +119,7 @@ async def _forms(originals: list[Form], server: "Server") -> list[Form]:
 
 async def _made(original: Form, server: "Server") -> list[Form]:
     """What can be made of a CDA document; nothing of other XML."""
-    raw = await _bytes(original, server)
+    raw = await bytes_of(original, server)
     return await asyncio.to_thread(_read, raw)
 
 
@@ -135,7 +135,7 @@ def _read(raw: bytes) -> list[Form]:
     return [Form(HTML, made=cda.to_page(document))] if document.level > 1 else []
 
 
-async def _bytes(form: Form, server: "Server") -> bytes:
+async def bytes_of(form: Form, server: "Server") -> bytes:
     if form.stored is None:
         return form.made
     if form.stored.blob:

@@ -78,7 +78,7 @@ def xdm(
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         _write(archive, "INDEX.HTM", _index(documents))
-        _write(archive, "README.TXT", _README)
+        _write(archive, "README.TXT", _readme(issues))
         _write(archive, f"{FOLDER}/METADATA.XML", described)
         for document, name in zip(documents, names(documents), strict=True):
             _write(archive, f"{FOLDER}/{name}", document.content)
@@ -164,8 +164,12 @@ def _index(documents: list[Document]) -> bytes:
     return page.encode()
 
 
-_README: Final = (
-    b"Documents of one patient, as an IHE XDM submission.\r\n\r\n"
-    b"INDEX.HTM lists them; IHE_XDM/SUBSET01/METADATA.XML describes them for programs.\r\n"
-    b"Made by fhirserver.\r\n"
-)
+def _readme(issues: list[Issue]) -> bytes:
+    """What this is, and what the metadata could not say."""
+    lines = [
+        "Documents of one patient, as an IHE XDM submission.",
+        f"INDEX.HTM lists them; {FOLDER}/METADATA.XML describes them for programs.",
+        "Made by fhirserver.",
+        *(f"{issue.location}: {issue.text}" for issue in issues),
+    ]
+    return "".join(f"{line}\r\n" for line in lines).encode()
