@@ -11,6 +11,7 @@ from fhirserver.cli.inbox import inbox
 from fhirserver.cli.intake import import_
 from fhirserver.cli.send import send
 from fhirserver.cli.serve import serve
+from fhirserver.cli.terminology import terminology
 
 app = typer.Typer(
     help="A FHIR R4 health data server on MongoDB, with HL7v2, CDA and XDM feeds inside.",
@@ -38,4 +39,5 @@ app.command()(demo)
 app.add_typer(export, name="export")
 app.add_typer(inbox, name="inbox")
 app.command()(send)
+app.add_typer(terminology, name="terminology")
 app.command()(version)

@@ -7,12 +7,10 @@ from ``INACTIVE``), ``body`` the concept, and ``keys`` what it is found by: ``<k
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from bson import Binary
-from pymongo import DeleteMany, ReplaceOne
 from pymongo.errors import PyMongoError
 
 from fhirserver.errors import TooCostly, Unavailable
@@ -39,14 +37,6 @@ EVERYTHING = 150
 TOGETHER = 500
 BUILT_IN = ("code", "concept", "display", "definition", "designation", "parent", "child", "inactive")
 """Properties that are not among the keys of the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """A system that is being loaded: ``done`` concepts of it are stored."""
-
-    key: str
-    done: int
 
 
 class Concepts:
@@ -120,64 +110,6 @@ class Concepts:
         except PyMongoError:
             raise Unavailable("The database does not answer now") from None
         return [LoadedSystem(row["key"], _head(row), int(row["count"])) for row in rows if row.get("key")]
-
-    async def begin(self, head: Head, key: str) -> Loading | None:
-        """Begin, or go on, to load a system under a key that stands for its content; None: it is loaded."""
-        name = {"_id": head.called}
-        try:
-            row = await self._systems.find_one(name)
-            if row and row.get("key") == key:
-                return None
-            if row and row.get("loading") == key:
-                return Loading(key, int(row["done"]))
-            if row and row.get("loading"):
-                await self._forget(row["loading"])
-            await self._systems.update_one(name, {"$set": {"loading": key, "done": 0}}, upsert=True)
-        except PyMongoError:
-            raise Unavailable("The database does not answer now") from None
-        return Loading(key, 0)
-
-    async def put(self, head: Head, loading: Loading, concepts: Sequence[tuple[int, Concept]]) -> Loading:
-        """Store concepts of a system that is being loaded, each with its place."""
-        documents = [_document(loading.key, n, concept) for n, concept in concepts]
-        loading = Loading(loading.key, loading.done + len(concepts))
-        try:
-            await self._rows.bulk_write(
-                [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents], ordered=False
-            )
-            done = {"$set": {"done": loading.done}}
-            await self._systems.update_one({"_id": head.called, "loading": loading.key}, done)
-        except PyMongoError:
-            raise Unavailable("The database does not take the write now") from None
-        return loading
-
-    async def finish(self, head: Head, key: str, count: int, inactive: int) -> None:
-        """Make a system known to all, in place of what was loaded before as this version."""
-        name = {"_id": head.called}
-        values = {"key": key, "head": Binary(json.format(head)), "count": count, "inactive": inactive}
-        try:
-            previous = await self._systems.find_one(name)
-            await self._systems.update_one(name, {"$set": values, "$unset": {"loading": "", "done": ""}})
-            if previous and previous.get("key") not in (None, key):
-                await self._forget(previous["key"])
-        except PyMongoError:
-            raise Unavailable("The database does not take the write now") from None
-
-    async def remove(self, url: str, version: str = "") -> bool:
-        """Forget a loaded system; False: there is none."""
-        try:
-            row = await self._systems.find_one({"_id": f"{url}|{version}" if version else url})
-            if row is None:
-                return False
-            await self._systems.delete_one({"_id": row["_id"]})
-            for key in filter(None, (row.get("key"), row.get("loading"))):
-                await self._forget(key)
-        except PyMongoError:
-            raise Unavailable("The database does not take the write now") from None
-        return True
-
-    async def _forget(self, key: str) -> None:
-        await self._rows.bulk_write([DeleteMany({"s": key})])
 
     # --- concepts
 
@@ -288,7 +220,8 @@ def _concept(row: Document) -> Concept:
     return msgspec.convert(json.stored(bytes(row["body"])), Concept)
 
 
-def _document(key: str, n: int, concept: Concept) -> Document:
+def document(key: str, n: int, concept: Concept) -> Document:
+    """The row of a concept at a place of the system with this key."""
     named = list(dict.fromkeys(word for text in concept.texts for word in words(text)))[:WORDS]
     keys = [f"w|{word}" for word in named]
     keys += [f"i|{code}" for code in (concept.code, *sorted(concept.ancestors))]

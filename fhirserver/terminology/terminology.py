@@ -17,7 +17,7 @@ from fhirserver.errors import FHIRError, TooCostly, Unavailable
 from fhirserver.model.json import Resource
 from fhirserver.terminology import concept_maps
 from fhirserver.terminology.catalogue import Catalogue, Entry
-from fhirserver.terminology.code_systems import Head, Listed
+from fhirserver.terminology.code_systems import Head, Listed, with_hierarchy
 from fhirserver.terminology.concept_maps import Match
 from fhirserver.terminology.expansion import MOST, Asked, expand
 from fhirserver.terminology.membership import contains, systems
@@ -168,10 +168,15 @@ class Terminology:
             if system.count <= SMALL:
                 found = await store.answer(Chosen(key, Selection(), 0, SMALL))
                 concepts = {concept.code: concept for concept in found.concepts}
-                self._compiled.put((entry, ()), Listed(head, concepts), len(concepts) + 1)
+                self._compiled.put((entry, ()), Listed(head, with_hierarchy(concepts)), len(concepts) + 1)
             self._loaded[key] = system, entry
             self._heads[key] = head
             self.catalogue.add(entry)
+
+    @property
+    def loaded(self) -> list[LoadedSystem]:
+        """The systems in the database, in the order of their urls."""
+        return sorted((system for system, _ in self._loaded.values()), key=lambda s: s.head.called)
 
     # --- asking
 
