@@ -17,7 +17,7 @@ V2 = "http://terminology.hl7.org/CodeSystem/v2-0296"
         ("FRA^French^ISO639-2", "fr", ["urn:x-hl7v2:cs:a:ISO639-2"]),
         ("ENG^English^HL70296", "en", [V2]),
         ("en-us", "en-US", [V2]),
-        ("BRE^breton^ISO639-2", "bre", ["urn:x-hl7v2:cs:a:ISO639-2"]),
+        ("GSW^alsacien^ISO639-2", "gsw", ["urn:x-hl7v2:cs:a:ISO639-2"]),
         ("E", "en", [V2]),
         ("^occitan", "und", []),
     ],
