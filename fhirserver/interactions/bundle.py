@@ -48,9 +48,10 @@ async def bundle(request: Request, server: "Server") -> Result:
             f"The Bundle has {len(given)} entries; at most {most} are processed", expression="Bundle.entry"
         )
     preference = request.prefer("return", RETURN)
+    language = request.headers.get("accept-language", "")
     entries = []
     for position in range(len(given)):
-        entries.append(_entry(position, given[position], preference, request.base_url, server))
+        entries.append(_entry(position, given[position], preference, language, request.base_url, server))
         given[position] = None  # the entry holds it encoded
     if kind == "batch":
         await _batch(entries, request.once, server)
@@ -61,7 +62,7 @@ async def bundle(request: Request, server: "Server") -> Result:
     return Result(200, body + (b',"entry":[' + answers + b"]}" if answers else b"}"))
 
 
-def _entry(position: int, entry: Any, preference: str, base_url: str, server: "Server") -> Entry:
+def _entry(position: int, entry: Any, preference: str, language: str, base_url: str, server: "Server") -> Entry:
     """Raises BadRequest naming the entry whose request is missing or not understood."""
     path = f"Bundle.entry[{position}]"
     asked = entry.get("request") if isinstance(entry, dict) else None
@@ -83,6 +84,8 @@ def _entry(position: int, entry: Any, preference: str, base_url: str, server: "S
     location, _, query = relative.lstrip("/").partition("?")
     headers = {header: str(asked[name]) for name, header in CONDITIONS.items() if asked.get(name)}
     headers["accept"] = "application/fhir+json"  # a Binary, too, is answered as a resource
+    if language:
+        headers["accept-language"] = language
     if preference:
         headers["prefer"] = f"return={preference}"
     pairs = tuple(parse_qsl(query, keep_blank_values=True))

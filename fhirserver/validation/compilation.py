@@ -7,6 +7,7 @@ from typing import Any
 
 from fhirserver.model.definitions import Element, Structure, Type, ValueSet
 from fhirserver.validation.bindings import binding, code_test, codes_of, unknown_codes
+from fhirserver.validation.bundle_rules import FullUrls
 from fhirserver.validation.constraints import Expressed, Native
 from fhirserver.validation.extensions import ExtensionRule, Known
 from fhirserver.validation.invariants import NEEDS, violations
@@ -80,6 +81,8 @@ class _Compilation:
                 required.append((element.name, frozenset(names)))
         rules.required = tuple(required)
         rules.invariants = tuple(self._invariants(structure))
+        if structure.path == "Bundle":
+            rules.invariants += (("entry", FullUrls()),)
 
     def _invariants(self, structure: Structure) -> list[tuple[str, Invariant]]:
         found: list[tuple[str, Invariant]] = []

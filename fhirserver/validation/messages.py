@@ -116,9 +116,6 @@ MESSAGES: dict[str, Message] = {
     "ref-1": Message(
         "ref-1: no contained resource has the id {id}",
         "ref-1 : aucune ressource contenue n'a l'identifiant {id}", _REFERENCES + "#contained"),
-    "contained-id": Message(
-        "a contained resource needs an id", "une ressource contenue doit avoir un id",
-        _REFERENCES + "#contained"),
     "contained-duplicate": Message(
         "the id {id} occurs twice in contained", "l'id {id} apparaît deux fois dans contained",
         _REFERENCES + "#contained"),

@@ -86,6 +86,8 @@ class Validator:
             inner.root = scope.root
         else:
             inner.contained = _contained(resource)
+            if "contained" in resource:
+                _check_ids(resource["contained"], node, scope.report)
         rules.check(resource, node, inner)
         stance = self._policy.stance(type)
         if stance != "off" or scope.report.advice:
@@ -149,6 +151,17 @@ def _by_full_url(bundle: dict[str, Any]) -> dict[str, Any]:
         and isinstance(entry.get("fullUrl"), str)
         and isinstance(entry.get("resource"), dict)
     }
+
+
+def _check_ids(contained: Any, node: Node, report: Report) -> None:
+    """Contained resources are told apart by their ids."""
+    seen = set()
+    for index, one in enumerate(contained if isinstance(contained, list) else ()):
+        id = one.get("id") if isinstance(one, dict) else None
+        if isinstance(id, str) and id in seen:
+            place = ((node, ".contained"), index)
+            report.add((place, ".id"), "duplicate", "contained-duplicate", id=shown(id))
+        seen.add(id if isinstance(id, str) else None)
 
 
 def _contained(resource: dict[str, Any]) -> dict[str, str]:

@@ -234,6 +234,27 @@ WRONG: list[tuple[Any, str, str, str]] = [
         {"resource": reference("#o")}]}, "Bundle.entry[1].resource.managingOrganization.reference",
         "invariant",
      "ref-1"),
+    (patient(contained=[CONTAINED, CONTAINED], managingOrganization={"reference": "#o"}),
+     "Patient.contained[1].id", "duplicate", "'o' occurs twice"),
+    ({"resourceType": "Bundle", "type": "collection", "entry": [
+        {"fullUrl": "https://example.org/fhir/Patient/1", "resource": patient(id="2")}]},
+     "Bundle.entry[0].fullUrl", "invalid", "ends with Patient/1"),
+    # what a reference points to in the same Bundle
+    ({"resourceType": "Bundle", "type": "collection", "entry": [
+        {"fullUrl": "urn:uuid:c757873d-ec9a-4326-a141-556f43239520", "resource": patient()},
+        {"resource": reference("urn:uuid:c757873d-ec9a-4326-a141-556f43239520")}]},
+     "Bundle.entry[1].resource.managingOrganization", "value", "'Patient' cannot be referred to"),
+    (patient(photo=[{"contentType": "image/png", "data": "QUJD", "size": 4}]), "Patient.photo[0].size",
+     "value", "size says 4, data has 3 bytes"),
+    (patient(photo=[{"contentType": "png"}]), "Patient.photo[0].contentType", "code-invalid", "'png' is not"),
+    (patient(language="French"), "Patient.language", "code-invalid", "'French' is not a code of"),
+    (patient(communication=[{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": "français"}]}}]),
+     "Patient.communication[0].language", "code-invalid", "no coding is"),
+    (patient(identifier=[{"system": "urn:oid:1.02", "value": "1"}]), "Patient.identifier[0].system", "value",
+     "is not a URI"),
+    (patient(maritalStatus={"coding": [
+        {"system": "http://hl7.org/fhir/administrative-gender", "code": "m"}]}),
+     "Patient.maritalStatus.coding[0].code", "code-invalid", "'m' is not a code of"),
     ({"resourceType": "Parameters", "parameter": [{"name": "a", "resource": patient(active=1)}]},
      "Parameters.parameter[0].resource.active", "value", "1 is not true or false"),
 ]  # fmt: skip
