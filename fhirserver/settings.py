@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         Path(__file__).parent.parent / "profiles", description="directory of StructureDefinitions (*.json)"
     )
     profile_policy: dict[str, Literal["off", "warn", "refuse"]] = Field(
-        default_factory=lambda: {"*": "refuse"},
+        {"*": "refuse"},
         description="JSON object: resource type (* others) -> what becomes of what fails a profile that it "
         "claims or has to conform to: off, warn, refuse",
     )
