@@ -18,7 +18,7 @@ from benchmarks.load import HOST
 from benchmarks.processes import tree
 from fhirserver.storage.embedded import EmbeddedEngine
 
-START_SECONDS = 90.0
+START_SECONDS = 600.0
 STOP_SECONDS = 30.0
 PROCESSED_SECONDS = 120.0
 

@@ -19,6 +19,8 @@ import structlog
 from fhirserver.storage.database import DatabaseError
 
 START_SECONDS = 60.0
+OPEN_SECONDS = 600.0
+"""How long it may take to open its files: 30 to 60 seconds for a million resources, on a busy machine more."""
 STOP_SECONDS = 30.0
 CACHE = "2G"
 """Twice the default. What has not been committed stays in the cache, and at a fifth of it the engine stands
@@ -111,7 +113,7 @@ class EmbeddedEngine:
                     text=True,
                     start_new_session=True,
                 )
-            if self._await_listening(log_path, offset, deadline):
+            if self._await_listening(log_path, offset, time.monotonic() + OPEN_SECONDS):
                 (self.data_dir / RUNNING).write_text(f"{os.getpid()} {self.pid} {self.port}\n")
                 log.info(
                     "embedded engine started", port=self.port, pid=self.pid, directory=str(self.data_dir)

@@ -36,12 +36,13 @@ def patients() -> Iterator[dict[str, Any]]:
         "Organization/1",
         "Organization/2/_history/1",
         "https://x.example/fhir/Organization/1",
+        "#o",
         None,
     ]
     profiles = ["http://p/a|1.0", "http://p/a", "http://p/a|10", None]
     for number, (family, given) in enumerate(itertools.product(families, givens)):
         system, value = identifiers[number % 6]
-        birth, organization, profile = births[number % 5], organizations[number % 4], profiles[number % 3]
+        birth, organization, profile = births[number % 5], organizations[number % 5], profiles[number % 3]
         yield {
             "resourceType": "Patient",
             "id": str(number),
@@ -51,6 +52,16 @@ def patients() -> Iterator[dict[str, Any]]:
             **({"birthDate": birth} if birth else {}),
             **({"managingOrganization": {"reference": organization}} if organization else {}),
             **({"meta": {"profile": [profile]}} if profile else {}),
+            "contained": [
+                {
+                    "resourceType": "Organization",
+                    "id": id,
+                    "name": f"Cabinet {place}",
+                    "active": place == "Nord",
+                }
+                for id, place in (("o", "Nord" if number % 2 else "Sud"), ("p", "Nord"))
+            ],
+            "text": {"status": "generated", "div": f"<div>Né à Nîmes le {number} d'été <b>ici</b></div>"},
             "communication": [{"language": {"coding": [{"code": "fr", "display": f"Français ({number})"}]}}],
         }
 
@@ -157,6 +168,25 @@ def found(engine: EmbeddedEngine, indexer: search.Indexer) -> Iterator[Found]:
         "_lastUpdated=1970",
         "deceased=false",
         "gender=male&birthdate=1979-03&family:missing=false",
+        "_filter=gender ne male",
+        "_filter=identifier ne urn:a|1",
+        "_filter=identifier ne 1 and family pr true",
+        "_filter=family gt durand or given lt f",
+        "_filter=family ne durand",
+        "_filter=birthdate co 1979-03-14",
+        "_filter=organization ne Organization/1",
+        "_filter=organization[name co nord].active eq true",
+        "_text=nimes ici",
+        "_text=13 or nimes",
+        '_text="ete ici"',
+        "_text=nimes not 14",
+        "_content=durand eva",
+        "_content=cabinet sud",
+        "organization.name=cabinet",
+        "organization.name=cabinet nord&identifier=1",
+        "organization.active=true",
+        "organization.active:not=true",
+        "organization.name:missing=false&_id=1,2,3,4",
         "_has:Observation:patient:code=1",
         "_has:Observation:patient:date=2013-01&_has:Observation:patient:code=2",
         "_has:Observation:subject:code=1&gender=male",
