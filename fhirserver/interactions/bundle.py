@@ -62,7 +62,9 @@ async def bundle(request: Request, server: "Server") -> Result:
     return Result(200, body + (b',"entry":[' + answers + b"]}" if answers else b"}"))
 
 
-def _entry(position: int, entry: Any, preference: str, language: str, base_url: str, server: "Server") -> Entry:
+def _entry(
+    position: int, entry: Any, preference: str, language: str, base_url: str, server: "Server"
+) -> Entry:
     """Raises BadRequest naming the entry whose request is missing or not understood."""
     path = f"Bundle.entry[{position}]"
     asked = entry.get("request") if isinstance(entry, dict) else None

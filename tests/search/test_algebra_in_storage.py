@@ -183,7 +183,7 @@ def found(engine: EmbeddedEngine, indexer: search.Indexer) -> Iterator[Found]:
         "_content=durand eva",
         "_content=cabinet sud",
         "organization.name=cabinet",
-        "organization.name=cabinet nord&identifier=1",
+        "organization.name=cabinet nord&_id=3,4",
         "organization.active=true",
         "organization.active:not=true",
         "organization.name:missing=false&_id=1,2,3,4",
