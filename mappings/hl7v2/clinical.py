@@ -45,7 +45,7 @@ def result_to_entries(message: Message, context: Context) -> Subject:
             added = reports.add(order)
             _add_communications(order, added.documents, subject, encounter, context)
             if added.report is not None:
-                sent = Sent([added.report], subject, encounter)
+                sent = Sent([added.report], subject, encounter, _hidden(order, context))
                 add_copies(order.obr, 28, "unknown", sent, context)
         subjects.append(subject)
     return subjects[0]
@@ -93,7 +93,8 @@ def document_to_entries(message: Message, context: Context) -> Subject:
         raise Held(issue.text, issue)
     order = _everything(message)
     document = add_document(txa, order, subject, encounter, context)
-    add_copies(txa, 23, "completed", Sent([document], subject, encounter), context)
+    sent = Sent([document], subject, encounter, _hidden(order, context))
+    add_copies(txa, 23, "completed", sent, context)
     _add_communications(order, [document], subject, encounter, context)
     return subject
 
@@ -152,9 +153,12 @@ def _add_communications(
         for prt in group
     ]
     if documents and (metadata or participations):
-        sent = Sent(documents, subject, encounter)
-        visibility = visibility_of(metadata, context)
-        add_dispatches(participations, dispatch_of(metadata, context), visibility, sent, context)
+        sent = Sent(documents, subject, encounter, _hidden(order, context))
+        add_dispatches(participations, dispatch_of(metadata, context), sent, context)
+
+
+def _hidden(order: Order, context: Context) -> list[Element]:
+    return visibility_of([result.obx for result in order.results], context).codings
 
 
 CLINICAL_EVENTS: Final[dict[str, Callable[[Message, Context], Subject | None]]] = {

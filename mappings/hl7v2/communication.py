@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from mappings.core.bundle import prune, put
+from mappings.core.bundle import mention, prune
 from mappings.core.result import Element
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import URI_SYSTEM, dtm_to_date_time
 from mappings.hl7v2.delivery import delivery_identifier
 from mappings.hl7v2.document import AUTHORS
-from mappings.hl7v2.metadata import Dispatch, Visibility
+from mappings.hl7v2.metadata import Dispatch
 from mappings.hl7v2.participation import RECIPIENT, participants, participation_of, prt_to_address
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.people import practitioners
@@ -32,11 +32,13 @@ _FROM_OUTSIDE: Final = "CISIS_CDA_HL7_LPS"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What is sent: documents or reports, of whom, in which visit."""
+    """What is sent: documents or reports, of whom, in which visit; ``hidden`` are codings of who must not see
+    them, nor that they are sent."""
 
     about: list[Element]
     subject: Subject
     encounter: Element | None
+    hidden: list[Element]
 
 
 def add_copies(segment: Segment | None, number: int, status: str, sent: Sent, context: Context) -> None:
@@ -46,18 +48,14 @@ def add_copies(segment: Segment | None, number: int, status: str, sent: Sent, co
 
 
 def add_dispatches(
-    participations: Iterable[Segment],
-    dispatch: Dispatch,
-    visibility: Visibility,
-    sent: Sent,
-    context: Context,
+    participations: Iterable[Segment], dispatch: Dispatch, sent: Sent, context: Context
 ) -> None:
     """Add a Communication for each PRT of kind RCT that the sender wants the document mailed to.
 
     A document hidden from professionals or from the patient is not mailed to them: an issue says so.
     """
     participations = list(participations)
-    hidden = {coding["code"] for coding in visibility.codings}
+    hidden = {coding["code"] for coding in sent.hidden}
     status = "completed" if _FROM_OUTSIDE in context.message.msh[21].raw else "in-progress"
     senders = [who for _, who in participants(participations, AUTHORS, context)] if dispatch.texts else []
     sender = senders[0] if senders else None
@@ -113,6 +111,7 @@ def _add(
     communication: Element = prune(
         {
             "resourceType": "Communication",
+            "meta": {"security": sent.hidden},
             "identifier": [key, delivery_identifier(context.message, address) if address else None],
             "status": status,
             "category": [NOTIFICATION],
@@ -130,4 +129,5 @@ def _add(
         }
     )
     url = context.url("Communication", key["system"], key["value"])
-    context.entries.append(put(url, communication, key))
+    # It is sent once: a copy of the message says nothing of what has become of it since.
+    context.entries.append(mention(url, communication, key))

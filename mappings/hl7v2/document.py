@@ -3,6 +3,7 @@
 https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-segment-obx-to-documentreference.html; CI-SIS MetaDMPMSS
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from mappings.hl7v2.metadata import Visibility
 from mappings.hl7v2.participation import participants
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.people import practitioners
-from mappings.hl7v2.segment import Field
+from mappings.hl7v2.segment import Field, Segment
 from mappings.hl7v2.tables import DOCUMENT_STATUS_OF_OBSERVATION, VISIBILITY_SYSTEM
 
 AUTHORS = ("SB", "AUT")
@@ -32,6 +33,8 @@ AUTHORS = ("SB", "AUT")
 
 _DELETES = frozenset({"CA", "OC"})
 """ORC-1 of orders to delete what was sent."""
+
+_ERROR = {"status": "entered-in-error", "docStatus": "entered-in-error"}
 
 
 @dataclass(slots=True)
@@ -93,8 +96,8 @@ def add_document_of_result(
     cancelled = flag in {"D", "W"} or control in _DELETES
     authors = [who for _, who in participants(result.participations, AUTHORS, context)]
     elements = {
-        "status": "entered-in-error" if cancelled else "current",
-        "docStatus": "entered-in-error" if cancelled else DOCUMENT_STATUS_OF_OBSERVATION.get(flag),
+        "status": "current",
+        **(_ERROR if cancelled else doc_status_of([obx], context)),
         "type": cwe_to_codeable_concept(obx[3], context),
         "date": dtm_to_instant(obx[14], context),
         "author": practitioners(obx, 16, context) or authors,
@@ -145,6 +148,17 @@ def add_draft(draft: Draft, subject: Subject, context: Context) -> ResultDocumen
         for content in draft.contents:
             _add_coded_content(content, url, subject, context)
     return ResultDocument({"reference": url}, attachments)
+
+
+def doc_status_of(results: Iterable[Segment], context: Context) -> Element:
+    """``docStatus`` as OBX-11 has it, where all say the same; a code that tells none is an issue."""
+    flags = {str(obx[11]).upper(): obx for obx in results if obx[11]}
+    if len(flags) != 1:
+        return {}
+    flag, obx = next(iter(flags.items()))
+    if flag not in DOCUMENT_STATUS_OF_OBSERVATION:
+        context.warn(f"Code {flag[:40]!r} of table 0085 says nothing of a document", obx[11], "code-invalid")
+    return {"docStatus": DOCUMENT_STATUS_OF_OBSERVATION.get(flag)}
 
 
 def check_control(control: str, flags: set[str], where: Field, context: Context) -> None:

@@ -63,7 +63,7 @@ def spm_to_specimen(
             "resourceType": "Specimen",
             "identifier": identifiers,
             "accessionIdentifier": cx_to_identifier(spm[30], context),
-            "status": STATUS.get(str(spm[20]).upper()),
+            **context.code("status", spm[20], STATUS, "0136"),
             "type": cwe_to_codeable_concept(spm[4], context, "0487"),
             "subject": subject.reference,
             "receivedTime": dtm_to_date_time(spm[18], context),

@@ -20,7 +20,7 @@ from mappings.hl7v2.datatypes import (
     dtm_to_instant,
     ei_to_identifier,
 )
-from mappings.hl7v2.document import AUTHORS, Draft, add_draft, check_control, check_patient
+from mappings.hl7v2.document import AUTHORS, Draft, add_draft, check_control, check_patient, doc_status_of
 from mappings.hl7v2.groups import Order, Result
 from mappings.hl7v2.metadata import Visibility, is_metadata, visibility_of
 from mappings.hl7v2.observation import is_document
@@ -33,7 +33,6 @@ from mappings.hl7v2.tables import (
     CONFIDENTIALITY,
     DOCUMENT_AVAILABILITY,
     DOCUMENT_COMPLETION,
-    DOCUMENT_STATUS_OF_OBSERVATION,
     DOCUMENT_TYPE,
     TERMINOLOGY,
 )
@@ -143,8 +142,8 @@ def _status(txa: Segment, order: Order, results: list[Result], trigger: str, con
         return {**_ERROR}
     if trigger in EDITS:
         doc_status = {"docStatus": "amended"}
-    elif not txa[17] and len(flags) == 1:
-        doc_status = {"docStatus": DOCUMENT_STATUS_OF_OBSERVATION.get(next(iter(flags)))}
+    elif not txa[17]:
+        doc_status = doc_status_of((result.obx for result in results), context)
     return status | doc_status
 
 
