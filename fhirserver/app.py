@@ -42,6 +42,7 @@ from fhirserver.stored_profiles import StoredProfiles
 from fhirserver.subscriptions import Subscriptions
 from fhirserver.terminology import Packages, Remote, Terminology, in_directory
 from fhirserver.validation import Policy, Validator
+from fhirserver.validation.bindings import Membership
 from fhirserver.validation.evaluation import evaluator
 
 PR_SET_PDEATHSIG = 1
@@ -66,12 +67,17 @@ def load_definitions(settings: Settings) -> Definitions:
     return definitions.load(settings.packages_dir / definitions.PACKAGE, cache)
 
 
-def load_validator(settings: Settings, compiled: Definitions) -> Validator:
-    """The validator with the operator's profiles: those of packages and of the profiles' directory."""
+def load_validator(
+    settings: Settings, compiled: Definitions, is_member: Membership | None = None
+) -> Validator:
+    """The validator with the operator's profiles: those of packages and of the profiles' directory.
+
+    ``is_member`` knows the value sets that the definitions do not list.
+    """
     directories = (settings.profiles_dir, settings.packages_dir)
     more = definitions.operators(*directories, settings.packages_dir / ".cache")
     policy = Policy(settings.profile_policy, settings.required_profiles)
-    return Validator(compiled, more, policy)
+    return Validator(compiled, more, policy, is_member)
 
 
 @contextlib.asynccontextmanager
@@ -117,10 +123,11 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
         subscriptions = await stack.enter_async_context(
             _subscriptions(settings, repository, indexer, base_url, deliver=listen)
         )
+        terminology = await stack.enter_async_context(_terminology(settings, database))
         server = Server(
             settings,
             compiled,
-            load_validator(settings, compiled),
+            load_validator(settings, compiled, terminology.is_member),
             indexer,
             repository,
             blobs,
@@ -128,7 +135,7 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
             secret,
             subscriptions,
         )
-        server.terminology = await stack.enter_async_context(_terminology(settings, database))
+        server.terminology = terminology
         server.search_parameters = await stack.enter_async_context(
             _search_parameters(settings, repository, indexer)
         )

@@ -101,10 +101,9 @@ class Catalogue:
 
 
 def latest(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts versions: 2.9 is before 2.77, a number after a word, nothing before all."""
-    return tuple(
-        (1, int(part), "") if part.isdigit() else (0, 0, part) for part in _parts.findall(version.lower())
-    )
+    """Sorts versions: 2.9 is before 2.77, 1.0-beta before 1.0, and nothing before all."""
+    parts = _parts.findall(version.lower())
+    return (*((2, int(part), "") if part.isdigit() else (0, 0, part) for part in parts), (1, 0, ""))
 
 
 def about(urls: Iterable[str | None]) -> tuple[str, ...]:

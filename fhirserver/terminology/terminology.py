@@ -13,13 +13,13 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
 
-from fhirserver.errors import FHIRError, TooCostly, Unavailable
+from fhirserver.errors import FHIRError, NotFound, TooCostly, Unavailable
 from fhirserver.model.json import Resource
-from fhirserver.terminology import concept_maps
+from fhirserver.terminology import concept_maps, value_sets
 from fhirserver.terminology.catalogue import Catalogue, Entry
 from fhirserver.terminology.code_systems import Head, Listed, with_hierarchy
 from fhirserver.terminology.concept_maps import Match
-from fhirserver.terminology.expansion import MOST, Asked, expand
+from fhirserver.terminology.expansion import MOST, Asked, Unknown, expand
 from fhirserver.terminology.membership import contains, systems
 from fhirserver.terminology.packages import Packages, entry_of
 from fhirserver.terminology.questions import Answers, Chosen, Missing, Question
@@ -209,6 +209,10 @@ class Terminology:
         except (Missing, FHIRError):
             return "cannot tell"
 
+    def is_member(self, value_set: str, system: str, code: str) -> bool | None:
+        """As ``validate``, for the validator of resources: None where it cannot be told at once."""
+        return {"known": True, "unknown": False, "cannot tell": None}[self.validate(system, code, value_set)]
+
     async def verify(self, system: str, code: str, value_set: str = "") -> Verdict:
         """As ``validate``, with the database and the remote server asked where that is needed.
 
@@ -250,7 +254,12 @@ class Terminology:
                 raise LookupError(value_set)
             return [(m.system, m.concept.code) for m in expand(sources, set, Asked()).members]
 
-        return await self.ask(evaluate)
+        try:
+            return await self.ask(evaluate)
+        except (LookupError, Unknown):
+            if self.remote is None:
+                raise
+            return await _expanded(self.remote, value_set)
 
     async def related(self, system: str, code: str, above: bool = False) -> list[tuple[str, str]]:
         """System and code of everything at or below a code, or at or above it.
@@ -280,6 +289,17 @@ class Terminology:
             return concept_maps.translate(sources.concept_map(entry), system, code, target) if entry else []
 
         return await self.ask(evaluate)
+
+
+async def _expanded(remote: Remote, value_set: str) -> list[tuple[str, str]]:
+    """The codes of a value set that another server knows. Raises LookupError when it does not."""
+    given = [{"name": "url", "valueUri": value_set}]
+    try:
+        answer = await remote.ask("ValueSet/$expand", {"resourceType": "Parameters", "parameter": given})
+    except NotFound:
+        raise LookupError(value_set) from None
+    expansion = value_sets.value_set(answer).expansion or ()
+    return [(entry.get("system", ""), entry["code"]) for entry in expansion]
 
 
 def _is_known(sources: Sources, system: str, code: str, canonical: str) -> bool | None:

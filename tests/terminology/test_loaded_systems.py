@@ -1,9 +1,6 @@
 """Code systems in the database: loaded, gone on with, replaced, removed; and what is found in them."""
 
-import asyncio
-import contextlib
 import itertools
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,11 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fhirserver.app import Parts, open_parts
+from fhirserver.app import Parts
 from fhirserver.cli import app
 from fhirserver.errors import Unavailable
 from fhirserver.model.definitions import Definitions
-from fhirserver.request import Request
 from fhirserver.settings import Settings, to_environment
 from fhirserver.storage import concepts as module
 from fhirserver.storage import loaded_systems as module_of_loading
@@ -30,6 +26,7 @@ from fhirserver.terminology.expansion import Asked, expand
 from fhirserver.terminology.loading import Options, System, read
 from fhirserver.terminology.value_sets import Clause, ValueSet
 from tests.terminology import releases
+from tests.terminology.running import Running, running
 from tests.terminology.synthetic import listed, value_set
 
 LOINC, SNOMED = "http://loinc.org", "http://snomed.info/sct"
@@ -38,30 +35,6 @@ VERSION = "http://snomed.info/sct/900000000000207008/version/20260101"
 
 def quiet(done: int) -> None:
     """Progress nobody reads."""
-
-
-class Running:
-    """A server without HTTP, in an event loop of its own."""
-
-    def __init__(self, runner: asyncio.Runner, parts: Parts) -> None:
-        self.runner = runner
-        self.parts = parts
-
-    def perform(self, method: str, path: str, query: dict[str, str], resource: Any = None) -> tuple[int, Any]:
-        request = Request(method, path, query=tuple(query.items()), resource=resource)
-        result = self.runner.run(self.parts.server.answer(request))
-        return result.status, json.loads(result.body)
-
-
-@contextlib.contextmanager
-def running(settings: Settings) -> Iterator[Running]:
-    with asyncio.Runner() as runner:
-        stack = contextlib.AsyncExitStack()
-        parts = runner.run(stack.enter_async_context(open_parts(settings, listen=False)))
-        try:
-            yield Running(runner, parts)
-        finally:
-            runner.run(stack.aclose())
 
 
 @pytest.fixture(scope="module")
