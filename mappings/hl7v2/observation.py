@@ -77,7 +77,7 @@ class ObservationEntries:
         self._context = context
         self._key = key or (subject.key,)
         self._ranks: dict[tuple[str, str], int] = {}
-        self._texts: dict[tuple[str, str], Element] = {}
+        self._texts: dict[tuple[str, str], tuple[Element, list[str]]] = {}
 
     def add(self, result: Result, inherited: Element) -> Element | None:
         """Add the entry of an OBX and give a reference to it; None for a further line of a text.
@@ -88,9 +88,13 @@ class ObservationEntries:
         obx.mark_read(1)
         same = (f"{obx[3][1]}^{obx[3][3]}" if str(obx[3][1]) else obx[3].text, obx[4].text)
         kind = str(obx[2]).upper()
-        if kind in {"TX", "FT"} and (text := self._texts.get(same)) is not None:
+        if kind in {"TX", "FT"} and (begun := self._texts.get(same)) is not None:
             obx.mark_read(11)  # the first line's status holds for all
-            text["valueString"] = f"{text.get('valueString', '')}\n{_text(obx)}".strip("\n")
+            text, lines = begun
+            lines.append(_text(obx))
+            if value := "\n".join(lines).strip("\n"):
+                text["valueString"] = value
+                text.pop("dataAbsentReason", None)
             return None
         self._ranks[same] = rank = self._ranks.get(same, 0) + 1
         key = (*self._key, *same, *([str(rank)] if rank > 1 else []))
@@ -101,7 +105,7 @@ class ObservationEntries:
         observation["identifier"] = [identifier, *observation["identifier"]]
         observation |= {"category": category} if category else {}
         if kind in {"TX", "FT"}:
-            self._texts[same] = observation
+            self._texts[same] = observation, [_text(obx)]
         url = self._context.url("Observation", identifier["system"], identifier["value"])
         self._context.entries.append(put(url, observation, identifier))
         return {"reference": url}

@@ -191,6 +191,17 @@ def test_what_an_observation_is_the_same_by(first: str, second: str, same: bool)
     assert (identifiers(one, "Observation") == identifiers(other, "Observation")) is same
 
 
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [(["", "un"], "un"), (["un", "", "deux"], "un\n\ndeux"), (["", ""], None), (["un", ""], "un")],
+)
+def test_lines_of_text_are_one_value(lines: list[str], text: str | None) -> None:
+    segments = [f"OBX|{n}|TX|8251-1^^LN||{line}||||||F" for n, line in enumerate(lines, 1)]
+    (observation,) = resources(mapped("ORU^R01", PID, "OBR|1||F-1|X^x^L", *segments), "Observation")
+    assert observation.get("valueString") == text
+    assert ("dataAbsentReason" in observation) is (text is None)
+
+
 def test_results_of_two_orders_stay_apart() -> None:
     result = mapped(
         "ORU^R01",
