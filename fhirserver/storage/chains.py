@@ -49,25 +49,32 @@ async def resolve(database: Database, type: str, condition: q.Condition) -> q.Co
         case q.Referred(own, source, parameter, inner):
             return _ids_of(await _referred(database, source, inner, parameter, own))
         case q.Within():
-            return _refers(condition.parameter, condition.type, await _hierarchy(database, condition))
+            return await _within(database, type, condition)
         case _:
             return condition
 
 
-async def _hierarchy(database: Database, within: q.Within) -> list[str]:
-    """The resource itself and those below it, level by level; or above."""
+async def _within(database: Database, own: str, within: q.Within) -> q.Condition:
+    """The resource itself and those below it, level by level, or above: what refers to one of them.
+
+    Of what is part of them itself (``Location?partof:below``) the ids are found on the way.
+    """
     type, part = within.type, within.part
     found = {within.id: None}
     level = [within.id]
+    parts: dict[str, None] = {}
     for _ in range(STEPS):
         if within.above:
             next = await _referred(database, type, _ids_of(level), part, type)
         else:
             next = await _ids(database, type, _refers(part, type, level))
+            parts |= dict.fromkeys(next)
         level = [id for id in next if id not in found]
         found |= dict.fromkeys(level)
+        if not level and not within.above and (own, within.parameter) == (type, part):
+            return _ids_of(parts)
         if not level:
-            return list(found)
+            return _refers(within.parameter, type, found)
         if len(found) > MOST:
             break
     raise TooCostly(f"{type}/{within.id[:64]} is in a hierarchy of more than {MOST} or {STEPS} levels")
