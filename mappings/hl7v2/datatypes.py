@@ -248,6 +248,8 @@ def cwe_to_codings(cwe: Field, context: Context) -> list[Element]:
 
 def cwe_to_codeable_concept(cwe: Field, context: Context, table: str = "") -> Element | None:
     """CodeableConcept; ``table`` (``0063``) is the system of a code sent without one."""
+    if not cwe.raw:
+        return None
     codings = cwe_to_codings(cwe, context)
     if table and codings and "system" not in codings[0]:
         codings[0] = {"system": f"{TERMINOLOGY}v2-{table}"} | codings[0]
@@ -291,7 +293,7 @@ def quantity(text: str, units: Field, context: Context) -> Element | None:
 
 def unit(units: Field, context: Context) -> Element:
     """The unit elements of a Quantity; code and system only when the system is a known one."""
-    code, display = str(units[1]), units[2].text
+    code, display = token(units[1]), units[2].text
     if str(units[3]).upper() in SYSTEM_OF_NAME:
         return {"unit": display or code, "system": coding_system(units[3], units[14], context), "code": code}
     return {"unit": display or code}

@@ -95,6 +95,28 @@ async def test_a_change_of_another_patients_document_is_held(feed: Feed) -> None
     assert (await document(feed, "A"))[0] == "current"
 
 
+async def test_a_document_is_shown_when_the_sender_says_so(feed: Feed) -> None:
+    def flagged(control: str, **flags: str) -> bytes:
+        sent = mdm(control, "T02", "A", status="AU", text="x").rstrip(b"\r").decode()
+        lines = [f"OBX|9|CWE|{name}^x^MetaDMPMSS||{value}^^YN||||||F" for name, value in flags.items()]
+        return "\r".join([sent, *lines]).encode()
+
+    async def hidden_from() -> set[str]:
+        found = await feed.only("DocumentReference")
+        return {label["coding"][0]["code"] for label in found.get("securityLabel", ())}
+
+    await taken(feed, flagged("1", INVISIBLE_PATIENT="Y", MASQUE_PS="Y"))
+    assert await hidden_from() == {"INVISIBLE_PATIENT", "MASQUE_PS"}
+    await taken(feed, flagged("2", INVISIBLE_PATIENT="N", MASQUE_PS="N"))
+    assert await hidden_from() == {"INVISIBLE_PATIENT", "MASQUE_PS"}, "a copy takes no label away"
+    await taken(feed, flagged("3", INVISIBLE_PATIENT="N", MASQUE_PS="Y", MODIF_CONF_CODE="Y"))
+    assert await hidden_from() == {"MASQUE_PS"}
+    content = (await feed.only("DocumentReference"))["content"]
+    await taken(feed, flagged("4", MASQUE_PS="N", MODIF_CONF_CODE="Y"))
+    assert await hidden_from() == set()
+    assert (await feed.only("DocumentReference"))["content"] == content
+
+
 async def test_an_appointment_is_kept_with_its_patient(feed: Feed) -> None:
     def siu(control: str, event: str, pid: str, start: str) -> bytes:
         sch = f"SCH||RDV-1^^{OID}.6^ISO|||||||20|min|^^20^{start}"
