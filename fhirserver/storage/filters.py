@@ -62,7 +62,9 @@ def _near(near: q.Near) -> Document:
     across = half_sine(longitude, math.radians(near.longitude))
     half = {"$add": [half_sine(latitude, here), {"$multiply": [math.cos(here), {"$cos": latitude}, across]}]}
     metres = {"$multiply": [2 * EARTH, {"$asin": {"$sqrt": {"$min": [1, half]}}}]}
-    points = {"$filter": {"input": "$intervals", "as": "point", "cond": {"$eq": ["$$point.p", near.name]}}}
+    # A deletion has no intervals, and MongoDB may ask for these before it asks for ``seq``.
+    intervals = {"$ifNull": ["$intervals", []]}
+    points = {"$filter": {"input": intervals, "as": "point", "cond": {"$eq": ["$$point.p", near.name]}}}
     close = {"$map": {"input": points, "as": "point", "in": {"$lte": [metres, near.distance]}}}
     return {"$anyElementTrue": [close]}
 
