@@ -76,7 +76,9 @@ class Connection:
         lines = [f"{call.method} {call.path} HTTP/1.1", f"Host: {HOST}:{self.port}"]
         lines += [f"{name}: {value}" for name, value in call.headers]
         if call.body or call.method in ("POST", "PUT"):
-            lines += ["Content-Type: application/fhir+json", f"Content-Length: {len(call.body)}"]
+            if not any(name.lower() == "content-type" for name, _ in call.headers):
+                lines.append("Content-Type: application/fhir+json")
+            lines.append(f"Content-Length: {len(call.body)}")
         writer.write("\r\n".join((*lines, "", "")).encode() + call.body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         status = int(head[0].split(" ", 2)[1])

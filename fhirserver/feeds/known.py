@@ -66,7 +66,9 @@ def _leave_out_content(entries: list[Entry], known: set[str]) -> None:
     old: set[str] = set()
     new: set[str] = set()
     for entry in provenances:
-        if sources := {e.get("what", {}).get("reference") for e in entry.resource.get("entity", ())} - {None}:
+        if not _named(entry, "derivation").isdisjoint(known):
+            entry.dropped = True  # the arrival of a submission that is known itself
+        if sources := _named(entry, "source"):
             (old if sources <= known else new).update(_targets(entry))
     gone = old - new - known
     if not gone:
@@ -79,6 +81,12 @@ def _leave_out_content(entries: list[Entry], known: set[str]) -> None:
         left = [target for target in entry.resource["target"] if target.get("reference") not in gone]
         entry.resource = {**entry.resource, "target": left}
         entry.dropped = not left
+
+
+def _named(provenance: Entry, role: str) -> set[str]:
+    """What a Provenance names in a role, as far as by reference."""
+    entities = (e for e in provenance.resource.get("entity", ()) if e.get("role") == role)
+    return {e["what"]["reference"] for e in entities if "reference" in e.get("what", {})}
 
 
 def _targets(provenance: Entry) -> set[str]:

@@ -24,7 +24,7 @@ _UNITED_OF: Final = {
 }
 """List -> what items of one kind have in common: those sent replace those stored of the same kind."""
 
-_JOINED_OF: Final = {"Encounter": ("period", "hospitalization")}
+_JOINED_OF: Final = {"Encounter": ("period", "hospitalization"), "DocumentReference": ("context",)}
 """Elements of which an input may say a part: what it does not say of them stays."""
 
 

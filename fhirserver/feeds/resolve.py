@@ -23,6 +23,7 @@ from fhirserver.feeds.snapshot import end_what_is_not_listed, find_lists
 from fhirserver.feeds.subject import check_subjects
 from fhirserver.feeds.traits import check_traits
 from fhirserver.feeds.unlinking import unlink
+from fhirserver.feeds.withdrawal import withdrawn
 from fhirserver.interactions import assertions
 from fhirserver.interactions.documents import replacing, superseded
 from fhirserver.model import json
@@ -89,6 +90,9 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     check_subjects(work.entries, effects.moved, work.issues)
     gone = _relate_documents(work)
     work.updates |= await _taken_back(gone, work, server)
+    deleted, remarks = await withdrawn(work.entries, server)
+    work.issues += remarks
+    work.updates |= await _taken_back(deleted, work, server, in_error=True)
     zone = ZoneInfo(server.settings.timezone)
     written = [made for entry in join(work.entries) if (made := _write(entry, zone))]
     written += [
@@ -213,15 +217,20 @@ def _update(found: Found, change: Callable[[Resource], Resource], work: _Work) -
     work.updates[reference] = found, change(now)
 
 
-async def _taken_back(gone: list[str], work: _Work, server: Server) -> dict[str, tuple[Found, Resource]]:
-    """What only documents that are no longer valid asserted, and what becomes of it; a Provenance says so."""
+async def _taken_back(
+    gone: list[str], work: _Work, server: Server, *, in_error: bool = False
+) -> dict[str, tuple[Found, Resource]]:
+    """What only documents that are no longer valid asserted, and what becomes of it; a Provenance says so.
+
+    ``in_error``: they never should have been.
+    """
     made = [e for e in work.entries if e.type == "Provenance" and not e.dropped]
     if not gone or not made:
         return {}
     kept = {f"{entry.type}/{entry.id}" for entry in work.entries if not entry.dropped and entry.id}
-    changes = await assertions.taken_back(gone, kept, server)
+    changes = await assertions.taken_back(gone, kept, server, in_error=in_error)
     if changes:
-        said, url = made[0].resource, full_url("Provenance", "taken back", made[0].url)
+        said, url = made[0].resource, full_url("Provenance", "taken back", *gone, made[0].url)
         resource = assertions.provenance(
             (stored.reference for stored, _ in changes), gone, said["agent"], said.get("recorded", "")
         )
@@ -230,7 +239,7 @@ async def _taken_back(gone: list[str], work: _Work, server: Server) -> dict[str,
         request = {"method": "POST", "url": "Provenance"}
         entry = Entry(url, "Provenance", resource, request, set(), id=named(made[0].id, url))
         work.entries.append(entry)
-        text = "What the version before asserted and this one does not is no longer asserted"
+        text = "What only a document said that is no longer valid is no longer asserted"
         work.issues.append(
             Issue("information", "informational", f"{text}: {len(changes)}", "relatedDocument")
         )

@@ -17,6 +17,7 @@ from mappings.core.bundle import full_url, mention, post, prune, transaction
 from mappings.core.identity import ins_values, is_ins
 from mappings.core.result import Element, Held, Issue, Mapped, Unreadable
 from mappings.core.source import Source
+from mappings.xds.arrivals import arrival
 from mappings.xds.datatypes import cx_to_identifier, source_patient_info, unique_id_to_identifier
 from mappings.xds.document_entry import entry_to_reference
 from mappings.xds.lists import folder_to_list, submission_set_to_list
@@ -166,6 +167,7 @@ def _add_document(document: Document, subset: Subset, urls: dict[str, str], buil
     original = binary(document.data, entry.mime_type, master, "document")
     reference = entry_to_reference(entry, master, original, document.data, building.patient, context)
     binaries = [original]
+    clinical: list[Element] = []
     if url in building.replaced:
         reference["status"] = "superseded"
     if (document_cda := building.documents.get(url)) is not None:
@@ -179,11 +181,13 @@ def _add_document(document: Document, subset: Subset, urls: dict[str, str], buil
                 source=context.source,
             )
             context.issues += issues
-            building.clinical += clinical
     relations = _relates_to(entry, subset, urls, reference.get("relatesTo", []), context)
     if relations := _with_versions(relations, url, building):
         reference["relatesTo"] = relations
+    submission = urls[subset.submission_set.id]
+    came = arrival(reference, url, submission, clinical, document_cda, building.patient, context)
     building.entries += [mention(url, reference, master), *binaries]
+    building.clinical += [*clinical, came]
 
 
 def _with_versions(relations: list[Element], url: str, building: _Building) -> list[Element]:

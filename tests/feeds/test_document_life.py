@@ -101,3 +101,36 @@ async def test_taking_a_version_in_again_changes_nothing(feed: Feed) -> None:
     before = [await feed.search(type) for type in ("DocumentReference", "Immunization")]
     await taken(feed, xdm("1", ("1", V1)), kind="xdm")
     assert [await feed.search(type) for type in ("DocumentReference", "Immunization")] == before
+
+
+async def test_two_documents_with_one_file_stay_two(feed: Feed) -> None:
+    await taken(feed, cda("1", text="same"), cda("2", text="same"))
+    assert await statuses(feed, "12") == ["current", "current"]
+    urls = [
+        content["attachment"]["url"]
+        for each in await feed.search("DocumentReference")
+        for content in each["content"]
+    ]
+    assert len(set(urls)) == len(urls) == 4
+
+
+async def test_a_document_by_two_channels_is_one_with_two_arrivals(feed: Feed) -> None:
+    await taken(feed, V1)
+    await taken(feed, xdm("1", ("1", V1)), kind="xdm")
+    found = await feed.only("DocumentReference")
+    arrivals = await feed.search("Provenance", target=f"DocumentReference/{found['id']}")
+    assert len(arrivals) == 2
+
+
+@pytest.mark.parametrize("order", ["wrong", "right"])
+async def test_a_version_that_names_its_parent_by_the_wrong_id(feed: Feed, order: str) -> None:
+    """Real files name a parent that never was; the set links them."""
+    replacement = cda("2", set_id="S", version=2, lot="B", replaces="no-such")
+    if order == "right":
+        await taken(feed, V1, replacement)
+        assert await statuses(feed, "12") == ["superseded", "current"]
+        return
+    _, outcome = await feed.take(replacement, "cda")
+    assert outcome.status == "held"
+    await taken(feed, V1)
+    assert await statuses(feed, "1") == ["current"]

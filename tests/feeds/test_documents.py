@@ -36,7 +36,7 @@ async def labels(feed: Feed, number: str = "1") -> list[str]:
 @pytest.mark.parametrize(
     ("kind", "again", "provenances"),
     [
-        ("xdm", xdm("1", ("1", V1)), 2),
+        ("xdm", xdm("1", ("1", V1)), 3),
         ("hl7v2", in_mdm("1", "1", V1), 3),
         ("cda", V1, 2),
     ],
