@@ -10,6 +10,7 @@ from mappings.core.result import Element
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import DATA_ABSENT
 from mappings.hl7v2.people import hd_to_reference, practitioners
+from mappings.hl7v2.reader import Message
 from mappings.hl7v2.segment import Field
 from mappings.hl7v2.tables import TERMINOLOGY
 
@@ -22,6 +23,7 @@ def add_provenance(context: Context) -> None:
     if evn:
         evn.mark_read(1)
     operators = practitioners(evn, 5, context) if evn else []
+    of_orders = _of_orders(message, context)
     sender = hd_to_reference(message.msh[4], context) or hd_to_reference(message.msh[3], context)
     control_id = message.msh[10].text
     application = str(message.msh[3][1]) or str(message.msh[3][2])
@@ -42,6 +44,7 @@ def add_provenance(context: Context) -> None:
             "agent": [
                 _agent("author", sender or {"display": context.source.name}),
                 *(_agent("enterer", who) for who in operators),
+                *of_orders,
                 _agent("assembler", {"type": "Device", "display": "mappings.hl7v2"}),
             ],
             "entity": [
@@ -57,6 +60,17 @@ def add_provenance(context: Context) -> None:
     )
     url = context.url("Provenance", *message.msh.raw.split(message.delimiters.field))
     context.entries.append(post(url, provenance))
+
+
+def _of_orders(message: Message, context: Context) -> list[Element]:
+    """ORC[Provenance]: who entered and who verified the orders of the message, each once."""
+    agents = [
+        _agent(kind, who)
+        for orc in message.all("ORC")
+        for number, kind in ((10, "enterer"), (11, "verifier"))
+        for who in practitioners(orc, number, context)
+    ]
+    return [agent for position, agent in enumerate(agents) if agent not in agents[:position]]
 
 
 def _agent(kind: str, who: Element) -> Element:

@@ -335,6 +335,18 @@ def test_provenance_is_of_all_entries_and_of_the_messages_time() -> None:
     assert provenance["recorded"] == "2024-03-18T10:15:00+01:00"
 
 
+def test_who_entered_and_verified_orders_is_in_provenance() -> None:
+    orc = "ORC|NW|P-{}^DPI||||||||77^SAISIE^Eve|78^CONTROLE^Luc"
+    segments = [part for n in (1, 2) for part in (orc.format(n), f"OBR|1|P-{n}^DPI||630-4^^LN")]
+    result = mapped("ORM^O01", PID, *segments)
+    (provenance,) = resources(result, "Provenance")
+    kinds = [agent["type"]["coding"][0]["code"] for agent in provenance["agent"]]
+    assert kinds == ["author", "enterer", "verifier", "assembler"]
+    assert {t["reference"] for t in provenance["target"]} == {
+        e["fullUrl"] for e in result.bundle["entry"] if e["resource"] is not provenance
+    }
+
+
 def test_a_message_without_any_time_has_no_recorded_time() -> None:
     lines = "MSH|^~\\&|A|B|C|D|||ADT^A08|1|P|2.5", PID
     result = to_bundle(read("\r".join(lines).encode(), Source()), Source())
