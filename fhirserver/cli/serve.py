@@ -45,8 +45,9 @@ def serve(
     signal.signal(signal.SIGTERM, _end)
     listening = _bind(chosen.host, chosen.http_port)
     port = listening.getsockname()[1]
-    if chosen.mllp_port > 0:
-        _bind(chosen.host, chosen.mllp_port).close()
+    if chosen.mllp_port >= 0:
+        for mllp_port in (chosen.mllp_port, *(int(text.partition("+")[0]) for text in chosen.mllp_ports)):
+            _bind(chosen.host, mllp_port).close()
     with open_database(chosen.model_copy(update={"http_port": port})) as ready:
         log.info(
             "serving",

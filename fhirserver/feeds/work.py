@@ -18,7 +18,7 @@ from fhirserver.storage.inbox import Inbox
 from fhirserver.storage.items import Item, Outcome
 from fhirserver.storage.owners import BEAT, Owners
 
-PARALLEL = 32
+PARALLEL = 64
 """So many inputs of different patients are processed at once: they share round trips and commits."""
 PARALLEL_LARGE = 4
 BACKLOG_ITEMS = 1000

@@ -123,8 +123,7 @@ class Inbox(Listing):
 
     async def finish(self, item: Item, outcome: Outcome, attempts: int) -> None:
         """Store what became of an item. Raises Unavailable."""
-        document = outcome_document(item, outcome, attempts)
-        await self._outcomes_writer.write(ReplaceOne({"_id": item.id}, document, upsert=True))
+        await self._put_outcome(outcome_document(item, outcome, attempts), again=attempts > 1)
         self._count(item.status, -1)
         self._count(outcome.status, 1)
         await self._done.ask(item.id)
@@ -145,9 +144,19 @@ class Inbox(Listing):
         document = {**to_document(item, keys), **content}
         await self._items_writer.write(InsertOne(document), len(content.get("raw", b"")))
         if item.status != "received":
-            row = outcome_document(item, item.outcome, item.attempts)
-            await self._outcomes_writer.write(ReplaceOne({"_id": item.id}, row, upsert=True))
+            await self._put_outcome(outcome_document(item, item.outcome, item.attempts), again=False)
             self._count(item.status, 1)
+
+    async def _put_outcome(self, document: Document, *, again: bool) -> None:
+        """Store an outcome; ``again`` says that there may be one already."""
+        if not again:
+            try:
+                # An upsert of what is not there costs several times an insert.
+                await self._outcomes_writer.write(InsertOne(document))
+            except Duplicate:
+                again = True
+        if again:
+            await self._outcomes_writer.write(ReplaceOne({"_id": document["_id"]}, document, upsert=True))
 
     async def _remove(self, ids: Sequence[str]) -> dict[str, bool]:
         try:

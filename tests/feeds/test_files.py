@@ -35,8 +35,8 @@ FILES: list[tuple[str, bytes, str, dict[str, int]]] = [
     ("a.hl7", adt("1"), "processed", {"Patient": 1}),
     ("batch.hl7", adt("1", patient="A") + adt("2", patient="B"), "processed", {"Patient": 2}),
     ("cut.hl7", b"PID|1", "failed", {}),
-    ("held.hl7", message("1", "SIU^S12"), "held", {}),
-    ("mixed.hl7", adt("1") + message("2", "SIU^S12"), "held", {"Patient": 1}),
+    ("held.hl7", message("1", "ZZZ^Z01"), "held", {}),
+    ("mixed.hl7", adt("1") + message("2", "ZZZ^Z01"), "held", {"Patient": 1}),
     ("a.xml", cda("1"), "processed", {"Patient": 1, "DocumentReference": 1}),
     (
         "files.zip",
@@ -96,14 +96,14 @@ async def test_import_of_a_folder(feed: Feed, tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / ".hidden").mkdir()
     (tmp_path / "inner" / "a.hl7").write_bytes(adt("1"))
-    (tmp_path / "b.hl7").write_bytes(message("2", "SIU^S12"))
+    (tmp_path / "b.hl7").write_bytes(message("2", "ZZZ^Z01"))
     (tmp_path / "c.pdf").write_bytes(b"%PDF")
     (tmp_path / ".hidden" / "d.hl7").write_bytes(adt("3"))
     output = io.StringIO()
     assert await import_paths([tmp_path], feed.receiver, Console(file=output)) == 1
     text = output.getvalue()
     assert "2 files: 1 processed, 1 held" in text
-    assert "b.hl7: There is no mapping for SIU^S12 (MSH-9)" in text
+    assert "b.hl7: There is no mapping for ZZZ^Z01 (MSH-9)" in text
     assert "c.pdf" in text
     assert "hidden" not in text
 
