@@ -19,13 +19,12 @@ def segments(text: str) -> list[Segment]:
 def shown(order: Order) -> str:
     """The order as text: its own segments, then its results and samples with what belongs to them."""
     own = [order.orc, order.obr, *order.timings, *order.notes, *order.participations, *order.diagnoses]
-    parts = [" ".join(segment.raw.replace("|", "") for segment in own if segment)]
-    for result in order.results:
-        parts.append(
-            " ".join(s.raw.replace("|", "") for s in (result.obx, *result.notes, *result.participations))
-        )
-    for sample in order.samples:
-        parts.append(" ".join(s.raw.replace("|", "") for s in (sample.spm, *sample.containers)))
+    groups = [
+        own,
+        *((result.obx, *result.notes, *result.participations) for result in order.results),
+        *((sample.spm, *sample.containers) for sample in order.samples),
+    ]
+    parts = [" ".join(segment.raw.replace("|", "") for segment in group if segment) for group in groups]
     return ", ".join(part for part in parts if part)
 
 
