@@ -35,10 +35,11 @@ def after(
             history = moves
     if not planned and not moves:
         planned = [place for place in before if place.get("status") == "planned"]
-    result = {**merged, "location": [*_chained(history, merged), *planned]}
+    merged = _in_order(stored, merged, zone)
+    result = {**merged, "location": [*_chained(history, merged, zone), *planned]}
     if not result["location"]:
         del result["location"]
-    return _with_class(stored, result, movement)
+    return _with_class(stored, result, movement, zone)
 
 
 def _insert(history: list[Any], move: Resource, zone: tzinfo) -> list[Any]:
@@ -79,7 +80,20 @@ def _cancel(history: list[Any], movement: Movement, moves: list[Any]) -> list[An
     return _update(history, moves)
 
 
-def _chained(history: list[Any], encounter: Resource) -> list[Any]:
+def _in_order(stored: Resource, merged: Resource, zone: tzinfo) -> Resource:
+    """Without the start or end of the stay that is stored, where it contradicts the one that is sent."""
+    period = merged.get("period", {})
+    if _is_in_order(period.get("start"), period.get("end"), zone):
+        return merged
+    gone = "start" if period["start"] == stored.get("period", {}).get("start") else "end"
+    return {**merged, "period": {name: time for name, time in period.items() if name != gone}}
+
+
+def _is_in_order(start: str | None, end: str | None, zone: tzinfo) -> bool:
+    return not (start and end) or temporal.interval(start, zone).low <= temporal.interval(end, zone).high
+
+
+def _chained(history: list[Any], encounter: Resource, zone: tzinfo) -> list[Any]:
     """Let each place last until the next begins, and the last one as long as the Encounter."""
     over = encounter.get("status") in _OVER
     chained = []
@@ -92,22 +106,25 @@ def _chained(history: list[Any], encounter: Resource) -> list[Any]:
         elif not end:
             end = place.get("period", {}).get("end")
         made = {**place, "status": "completed" if over or not last else "active"}
-        made["period"] = period | ({"end": end} if end else {})
+        in_order = _is_in_order(period.get("start"), end, zone)
+        made["period"] = period | ({"end": end} if end and in_order else {})
         if not made["period"]:
             del made["period"]
         chained.append(made)
     return chained
 
 
-def _with_class(stored: Resource, encounter: Resource, movement: Movement) -> Resource:
+def _with_class(stored: Resource, encounter: Resource, movement: Movement, zone: tzinfo) -> Resource:
     """A04 to A07: the class that the Encounter had until now belongs to its history."""
     if "class" not in stored or stored["class"] == encounter["class"]:
         return encounter
     earlier = stored.get("classHistory", [])
     start = earlier[-1]["period"].get("end") if earlier else stored.get("period", {}).get("start")
-    period = {name: time for name, time in (("start", start), ("end", movement.time)) if time}
     if not movement.time:
         return encounter
+    if not _is_in_order(start, movement.time, zone):
+        start = None
+    period = {name: time for name, time in (("start", start), ("end", movement.time)) if time}
     return {**encounter, "classHistory": [*earlier, {"class": stored["class"], "period": period}]}
 
 

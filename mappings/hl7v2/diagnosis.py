@@ -9,7 +9,7 @@ from mappings.core.bundle import prune, put
 from mappings.core.result import Element
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import cwe_to_codeable_concept, dtm_to_date_time, ei_to_identifier
-from mappings.hl7v2.patient import Subject
+from mappings.hl7v2.patient import Subject, positive_int
 from mappings.hl7v2.people import practitioners
 from mappings.hl7v2.segment import Segment
 from mappings.hl7v2.tables import TERMINOLOGY
@@ -37,7 +37,6 @@ def add_diagnoses(
         identifier = condition["identifier"][0]
         url = context.url("Condition", identifier["system"], identifier["value"])
         context.entries.append(put(url, condition, identifier))
-        rank = str(dg1[15])
         use = ROLE.get(str(dg1[6][1]).upper())
         if "clinicalStatus" in condition:
             listed.append(
@@ -45,7 +44,7 @@ def add_diagnoses(
                     {
                         "condition": {"reference": url},
                         "use": _coded("diagnosis-role", use),
-                        "rank": int(rank) if rank.isdecimal() and int(rank) > 0 else None,
+                        "rank": positive_int(str(dg1[15])),
                     }
                 )
             )

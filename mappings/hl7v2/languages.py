@@ -57,6 +57,7 @@ _OF_NAME: Final = {
     "RUSSIAN": "ru",
     "SPANISH": "es",
 }
+_THREE: Final = re.compile(r"[A-Za-z]{3}")
 _LOCALE: Final = re.compile(r"([a-z]{2,3})[-_]([a-z]{2})")
 
 
@@ -69,7 +70,7 @@ def cwe_to_language(cwe: Field, context: Context) -> Element | None:
     if concept is None:
         return None
     tag = next((code for part in (cwe[1], cwe[4], cwe[2]) if (code := language(str(part)))), "")
-    if not tag and str(cwe[3]).upper().startswith("ISO639") and len(str(cwe[1])) == 3:
+    if not tag and str(cwe[3]).upper().startswith("ISO639") and _THREE.fullmatch(str(cwe[1])):
         tag = str(cwe[1]).lower()  # a language that has only three letters
     if not tag:
         sent = str(cwe[1]) or cwe[2].text

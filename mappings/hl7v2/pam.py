@@ -16,6 +16,7 @@ from mappings.hl7v2.datatypes import (
     cx_to_identifier,
     dtm_to_date,
     dtm_to_date_time,
+    token,
     xad_to_address,
 )
 from mappings.hl7v2.patient import Subject
@@ -56,7 +57,7 @@ def add_pam_france(message: Message, subject: Subject, encounter: Element | None
         _add_consent("consultation", zfa[11], zfa[12], CONSULTATION, subject, context)
     if zfd is not None:
         pid = message.find("PID")
-        extensions = zfd_to_extensions(zfd, str(pid[32]) if pid else "", context)
+        extensions = zfd_to_extensions(zfd, token(pid[32]) if pid else "", context)
         if extensions:
             patient["extension"] = [*patient.get("extension", ()), *extensions]
     if encounter is not None:
@@ -194,7 +195,7 @@ def _add_occupation(zfp: Segment, subject: Subject, context: Context) -> None:
 
 
 def _with_coding(concept: Element | None, kind: str, field: Field) -> Element | None:
-    code = str(field)
+    code = token(field)
     if not code:
         return concept
     coding = {"system": f"{_PMSI}:{kind}", "code": code}
@@ -202,7 +203,7 @@ def _with_coding(concept: Element | None, kind: str, field: Field) -> Element | 
 
 
 def _coding(system: str, field: Field) -> Element | None:
-    return {"system": system, "code": str(field)} if field else None
+    return {"system": system, "code": token(field)} if field else None
 
 
 def _part(url: str, element: str, value: object) -> Element | None:

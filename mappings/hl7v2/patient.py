@@ -104,6 +104,12 @@ def the_pid(message: Message) -> Segment:
     return pid
 
 
+def positive_int(text: str) -> int | None:
+    """A number from 1 to the largest that FHIR has; None for anything else."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 11 else 0
+    return number if 0 < number < 2**31 else None
+
+
 def nulled_systems(pid: Segment, context: Context) -> list[str]:
     """The systems of the identifiers that PID-3 takes away: ``""`` with an assigning authority (PAM France:
     the INS)."""
@@ -145,7 +151,7 @@ def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -
     birth_time = birth.date_time() if birth and birth.clock else None
     addresses = pid.all(11)
     death_time = dtm_to_date_time(pid[29], context)
-    birth_order = str(pid[25])
+    birth_order = positive_int(str(pid[25]))
     patient: Element = prune(
         {
             "resourceType": "Patient",
@@ -172,8 +178,8 @@ def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -
             "deceasedBoolean": None if death_time else context.boolean(pid[30]),
             "address": [xad_to_address(xad, context) for xad in addresses if str(xad[7]).upper() != "BDL"],
             "maritalStatus": translated(pid[16], context, MARITAL_STATUS, f"{V3}MaritalStatus", "0002"),
-            "multipleBirthInteger": int(birth_order) if birth_order.isdecimal() else None,
-            "multipleBirthBoolean": None if birth_order.isdecimal() else context.boolean(pid[24]),
+            "multipleBirthInteger": birth_order,
+            "multipleBirthBoolean": None if birth_order else context.boolean(pid[24]),
             "communication": [{"language": cwe_to_language(cwe, context)} for cwe in pid.all(15)],
         }
     )

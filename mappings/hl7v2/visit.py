@@ -78,7 +78,7 @@ def add_visit(
     if not pv1[2]:
         assumed.add("class")
     _add_account(encounter, context)
-    _time(encounter, trigger, url, context)
+    _time(encounter, trigger, zbe, url, context)
     movement = _movement(zbe, event.action, encounter, context)
     _place(encounter, movement, dtm_to_date_time(zbe[3], context) if zbe else None)
     if zbe is not None:
@@ -126,11 +126,13 @@ def _add_account(encounter: Element, context: Context) -> None:
         encounter["account"] = [{"type": "Account", "identifier": account}]
 
 
-def _time(encounter: Element, trigger: str, url: str, context: Context) -> None:
+def _time(encounter: Element, trigger: str, zbe: Segment | None, url: str, context: Context) -> None:
     """Admission begins and discharge ends the period; the cancel of a discharge opens it again."""
     period = encounter.get("period", {})
-    if trigger == "A03" and "end" not in period and (time := event_time(context)):
-        encounter["period"] = {**period, "end": time}
+    if trigger == "A03" and "end" not in period:
+        time = (dtm_to_date_time(zbe[2], context) if zbe else None) or event_time(context)
+        if time and _is_in_order(period.get("start", ""), time):
+            encounter["period"] = {**period, "end": time}
     if trigger == "A13":
         encounter["period"] = {name: value for name, value in period.items() if name == "start"}
         context.cleared[url] = {"period.end", "hospitalization.dischargeDisposition"}
@@ -160,11 +162,20 @@ def _place(encounter: Element, movement: Movement, left: str | None) -> None:
         if location["status"] == "active" and status in _PLACE_NOT_TAKEN:
             location["status"] = "planned"
         elif location["status"] == "active" and movement.action == "insert":
-            location["period"] = {"start": movement.time, "end": left}
+            end = left if left and _is_in_order(movement.time, left) else None
+            location["period"] = {"start": movement.time, "end": end}
             if movement.identifier:
                 location["extension"] = [{"url": MOVEMENT, "valueIdentifier": movement.identifier}]
         if location["status"] == "completed" and movement.action == "insert":
             location["period"] = {"end": movement.time}
         if location["status"] == "active" and status == "finished":
             location["status"] = "completed"
-            location["period"] = {**location.get("period", {}), "end": ended}
+            start = location.get("period", {}).get("start")
+            in_order = not (start and ended) or _is_in_order(start, ended)
+            location["period"] = {"start": start if in_order else None, "end": ended}
+
+
+def _is_in_order(start: str, end: str) -> bool:
+    """Whether two times of one message, which have one offset, follow each other."""
+    length = min(len(start), len(end))
+    return start[:length] <= end[:length]

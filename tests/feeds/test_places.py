@@ -156,3 +156,12 @@ async def test_movements_of_pam_france(
     encounter = await run(feed, *inputs)
     assert history(encounter) == expected
     assert encounter["serviceProvider"]["display"] == "Chirurgie"
+
+
+async def test_times_that_contradict_lose_no_message(feed: Feed) -> None:
+    """A discharge before the admission, by another clock: what comes last counts."""
+    admitted = step("1", "A01", 5, "A", pv1="|" * 25 + "20260305080000")
+    left = step("2", "A03", 6, "A", pv1="|" * 26 + "20260304100000")
+    encounter = await run(feed, admitted, left)
+    assert encounter["period"] == {"end": "2026-03-04T10:00:00+01:00"}
+    assert (encounter["status"], history(encounter)) == ("finished", ["A 5-"])
