@@ -21,6 +21,8 @@ from mappings.core.source import Code, Coding
 
 TYPE: Final = "ConceptMap"
 ATTEMPTS: Final = 8
+MISSED: Final = 200
+"""So many ids without a ConceptMap are remembered and looked at again."""
 _MAPS_TO: Final = frozenset(
     {"relatedto", "equivalent", "equal", "wider", "subsumes", "narrower", "specializes", "inexact"}
 )
@@ -91,9 +93,12 @@ class CodeMaps:
             await self._read([id for id in ids if id not in self._tables])
             merged = {}
             for id in reversed(ids):
-                merged = {**merged, **self._tables[id][1]}
+                merged = {**merged, **self._table(id)}
             self._merged[ids] = merged
         return merged
+
+    def _table(self, id: str) -> Mapping[Code, Coding]:
+        return self._tables.get(id, (0, {}))[1]
 
     async def refresh(self) -> None:
         """Look again at all that are used. Raises Unavailable."""
@@ -127,6 +132,10 @@ class CodeMaps:
         if TYPE in self._server.types:
             stored = await self._server.repository.find_many([(TYPE, id) for id in ids])
         changed = False
+        if sum(not version for version, _ in self._tables.values()) > MISSED:
+            # Anybody can write a name into MSH-3: what is remembered of those without a map is bounded.
+            self._tables = {id: kept for id, kept in self._tables.items() if kept[0]}
+            changed = True
         for id, one in zip(ids, stored, strict=True):
             version = one.version if one else 0
             if id not in self._tables or self._tables[id][0] != version:

@@ -221,3 +221,15 @@ async def test_items_of_a_patient(feed: Feed) -> None:
         assert [item.id for item in page.items] == [held.id, one.id], patient
     with pytest.raises(FHIRError, match="There is no Patient/none"):
         await feed.receiver.of_patient(Filters(patients=("Patient/none",)))
+
+
+async def test_names_that_nobody_defined_are_forgotten(feed: Feed) -> None:
+    """Anybody can write a name into MSH-3."""
+    codes = feed.receiver.catalog.codes
+    await feed.receiver.map_code("lab", LOCAL, "GLY", "", Coding("1", LOINC))
+    for number in range(450):
+        assert await codes.codes((id_of(f"made up {number}"),)) == {}
+    assert len(codes._tables) <= 250
+    assert (LOCAL, "GLY") in await codes.codes((id_of("lab"),))
+    both = await codes.codes((id_of("made up 1"), id_of("lab")))
+    assert (LOCAL, "GLY") in both
