@@ -7,7 +7,7 @@ is mapped, and what the Bundle then lacks or says otherwise is what the field be
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from hl7apy import load_library
 from mappings.core.bundle import KEY_SYSTEM
 from mappings.core.result import MappingError
 from mappings.core.source import Source
-from mappings.hl7v2 import EVENTS, read, to_bundle
+from mappings.hl7v2 import EVENTS, alert, appointment, order, read, tables, to_bundle
 
 ROOT: Final = Path(__file__).parents[1]
 CASES: Final = ROOT / "tests" / "cases" / "hl7v2"
@@ -34,6 +34,34 @@ KINDS: Final = {
     "deliveries": ("ZAM: what became of a mail (CI-SIS)", ("ZAM",)),
 }
 """Page -> its title and the message codes on it."""
+
+CODES: Final[tuple[tuple[str, str, Mapping[str, str]], ...]] = (
+    ("0001 Administrative sex", "Patient.gender", tables.GENDER),
+    ("0002 Marital status", "Patient.maritalStatus", tables.MARITAL_STATUS),
+    ("0004 Patient class", "Encounter.class", tables.ENCOUNTER_CLASS),
+    ("0038 Order status", "ServiceRequest.status", order.ORDER_STATUS),
+    ("0119 Order control (what decides)", "ServiceRequest.status", order.ORDER_CONTROL),
+    ("0485 Priority", "ServiceRequest.priority", order.PRIORITY),
+    ("0063 Relationship", "RelatedPerson.relationship", tables.RELATIONSHIP),
+    ("0074 Diagnostic service section", "Observation.category", tables.OBSERVATION_CATEGORY),
+    ("0085 Observation result status", "Observation.status", tables.OBSERVATION_STATUS),
+    ("0085, of a document", "DocumentReference.docStatus", tables.DOCUMENT_STATUS_OF_OBSERVATION),
+    ("0123 Result status", "DiagnosticReport.status", tables.REPORT_STATUS),
+    ("0127 Allergen type", "AllergyIntolerance.category", tables.ALLERGY_CATEGORY),
+    ("0128 Allergy severity", "AllergyIntolerance.reaction.severity", tables.REACTION_SEVERITY),
+    ("0162 Route of administration", "Immunization.route", tables.ROUTE),
+    ("0270 Document type", "DocumentReference.type (LOINC)", tables.DOCUMENT_TYPE),
+    ("0271 Document completion status", "DocumentReference.docStatus", tables.DOCUMENT_COMPLETION),
+    ("0272 Document confidentiality status", "DocumentReference.securityLabel", tables.CONFIDENTIALITY),
+    ("0273 Document availability status", "DocumentReference.status", tables.DOCUMENT_AVAILABILITY),
+    ("0278 Filler status codes", "Appointment.status", appointment.FILLER_STATUS),
+    ("0278, of one participant", "Appointment.participant.status", appointment.PARTICIPATION_STATUS),
+    ("0322 Completion status", "Immunization.status", tables.COMPLETION_STATUS),
+    ("MDC_ATTR_EVENT_PHASE", "Communication.status", alert.STATUS_OF_PHASE),
+    ("MDC_ATTR_ALARM_PRIORITY", "Communication.priority", alert.URGENCY),
+    ("MetaDMPMSS (CI-SIS)", "DocumentReference.securityLabel", tables.VISIBILITY),
+)
+"""Title, element and table."""
 
 PATIENT: Final = ("MSH", "EVN", "PID", "PD1", "NK1", "PV1", "PV2", "AL1", "IAM", "IAR")
 """Segments that are the same in all messages: they are on the page of ADT."""
@@ -75,7 +103,31 @@ def pages() -> dict[str, str]:
     texts = {name: _format(name, page) for name, page in found.items()}
     lines = ["# How HL7v2 becomes FHIR", "", *_ABOUT, ""]
     lines += [f"- [{title}]({name}.md)" for name, (title, _) in KINDS.items()]
-    return {"README": "\n".join(lines) + "\n", **texts}
+    lines += ["- [Codes](codes.md)"]
+    return {"README": "\n".join(lines) + "\n", "codes": _codes(), **texts}
+
+
+def _codes() -> str:
+    """The tables of codes, those that are required in FHIR and so cannot stay as they are sent."""
+    lines = [
+        "# Codes",
+        "",
+        "Written by `python -m tests.mapping_tables`. HL7 tables whose codes FHIR has others for. What a",
+        "table lacks is an issue of the message and stays as an extension; the code map of a source comes",
+        "first (`docs/sources.md`).",
+    ]
+    for title, element, table in CODES:
+        lines += ["", f"## {title}", "", f"To `{element}`: " + ", ".join(_pairs(table)) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def _pairs(table: Mapping[str, str]) -> Iterator[str]:
+    """The codes that become one, by that one."""
+    sent: dict[str, list[str]] = defaultdict(list)
+    for code, becomes in table.items():
+        sent[becomes].append(code)
+    for becomes, codes in sent.items():
+        yield f"{' '.join(codes)} → {becomes}"
 
 
 _ABOUT: Final = (

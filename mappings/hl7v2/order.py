@@ -25,7 +25,7 @@ from mappings.hl7v2.segment import Field, Segment
 from mappings.hl7v2.specimen import eip
 
 # 0119 Order Control -> request-status; those that decide whatever ORC-5 says
-_DECIDES: Final = (
+ORDER_CONTROL: Final = (
     dict.fromkeys(("CA", "OC", "CR", "DC", "OD", "DR", "RP", "RU", "RQ"), "revoked")
     | dict.fromkeys(("HD", "OH", "HR"), "on-hold")
     | {"DE": "entered-in-error"}
@@ -38,7 +38,7 @@ _KEEPS: Final = frozenset(
     )
 )  # fmt: skip
 
-_CHANGES: Final = _DECIDES.keys() | {"SC", "SR", "SS", "RL", "OE", "OR", "OK"}
+_CHANGES: Final = ORDER_CONTROL.keys() | {"SC", "SR", "SS", "RL", "OE", "OR", "OK"}
 """Table 0119: what is said of an order without its detail segment."""
 
 # 0038 Order Status -> request-status
@@ -225,11 +225,11 @@ def _status(order: Order, context: Context) -> Element:
     if orc is None:
         return {"status": default}
     control = str(orc[1]).upper()
-    if control and control not in _KEEPS and control not in _DECIDES:
+    if control and control not in _KEEPS and control not in ORDER_CONTROL:
         context.warn(f"Code {control[:40]!r} of table 0119 has no mapping", orc[1], "code-invalid")
-    if control in _DECIDES:
+    if control in ORDER_CONTROL:
         orc.mark_read(5)
-        return {"status": _DECIDES[control]}
+        return {"status": ORDER_CONTROL[control]}
     return context.code("status", orc[5], ORDER_STATUS, "0038", default)
 
 
