@@ -198,15 +198,19 @@ class _Compiler:
         return [_Walk((_any_of([self._path(w) for w in compared], but_false=True),), Type("boolean"))]
 
     def _child(self, walks: list[_Walk], name: str) -> list[_Walk]:
-        found = []
+        found: list[_Walk] = []
+        meant = ""
         for walk in walks:
             structure = self._definitions.structures.get(walk.type.structure)
             for element in structure.elements if structure else ():
-                if element.name == name:
-                    found += [walk.then(json_name, type, element) for json_name, type in element.json_names()]
+                for json_name, type in element.json_names():
+                    if element.name == name:
+                        found.append(walk.then(json_name, type, element))
+                    elif json_name == name:
+                        meant = f"; FHIRPath writes {element.name}.ofType({type.code})"
         if not found:
             raise NotCompilable(
-                f"There is no element {name!r} in {walks[0].type.structure or walks[0].type.code}"
+                f"There is no element {name!r} in {walks[0].type.structure or walks[0].type.code}{meant}"
             )
         return found
 

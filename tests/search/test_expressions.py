@@ -102,6 +102,7 @@ def test_deceased_is_known_of_everybody(
     [
         ("Patient.nom", "no element 'nom' in Patient"),
         ("Patient.name.nom", "no element 'nom' in HumanName"),
+        ("Patient.deceasedBoolean", "FHIRPath writes deceased.ofType"),
         ("Patient.gender.system", "no element 'system' in code"),
         ("Observation.code", "not about Patient"),
         ("%resource.name", "not about Patient"),
