@@ -209,8 +209,10 @@ class Server:
         *,
         lenient: bool = False,
         types: Sequence[str] = (),
+        contained: bool = False,
     ) -> Query:
-        """``types`` are all that are searched, where ``type`` is one of several."""
+        """``types`` are all that are searched, where ``type`` is one of several; ``contained`` allows
+        ``_contained``."""
         return search.compile(
             type,
             list(pairs),
@@ -219,6 +221,7 @@ class Server:
             default_count=self.settings.page_size,
             max_count=self.settings.page_max,
             types=types,
+            contained=contained,
         )
 
     def parse_xml(self, body: bytes) -> Resource:

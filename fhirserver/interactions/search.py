@@ -171,7 +171,7 @@ def understand(scope: Scope, request: Request, server: "Server") -> Asked:
     queries: list[Query] = []
     inside = None
     for type in types:
-        query = server.compile(type, criteria, lenient=lenient, types=types)
+        query = server.compile(type, criteria, lenient=lenient, types=types, contained=True)
         if query.contained != "false":
             if len(types) > 1 or scope.compartment:
                 raise BadRequest("_contained is for searches of one type", expression="_contained")

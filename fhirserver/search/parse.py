@@ -39,11 +39,13 @@ def compile(
     default_count: int = 50,
     max_count: int = 1000,
     types: Collection[str] = (),
+    contained: bool = False,
 ) -> Query:
     """Compile the parameters of a search, decoded from the URL or form, in order and with repetitions.
 
     ``condition`` is Everything when no criterion was given, which conditional interactions must refuse.
-    ``types`` are all that the search is about, where ``type`` is only one of them.
+    ``types`` are all that the search is about, where ``type`` is only one of them. ``contained`` says that
+    the caller looks into contained resources when ``_contained`` asks for it; for others it is refused.
 
     Raises:
         TypeNotServed: there is no such resource type.
@@ -70,6 +72,8 @@ def compile(
         else:
             if understood:
                 asked.parameters.append((name, value))
+    if asked.contained != "false" and not contained:
+        raise UnknownParameter("_contained is for searches; criteria are about resources that are stored")
     return asked.query()
 
 

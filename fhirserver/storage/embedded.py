@@ -20,7 +20,7 @@ from fhirserver.storage.database import DatabaseError
 
 START_SECONDS = 60.0
 OPEN_SECONDS = 600.0
-"""How long it may take to open its files: 30 to 60 seconds for a million resources, on a busy machine more."""
+"""How long it may take to open its files: half a minute for a million resources, longer on a busy machine."""
 STOP_SECONDS = 30.0
 CACHE = "2G"
 """Twice the default. What has not been committed stays in the cache, and at a fifth of it the engine stands

@@ -24,7 +24,8 @@ from fhirserver.search.query import (
 
 def compiled(indexer: search.Indexer, asked: str, *, type: str = "Patient", lenient: bool = False) -> Query:
     pairs = [(name, value) for name, _, value in (p.partition("=") for p in asked.split("&") if p)]
-    return search.compile(type, pairs, indexer=indexer, lenient=lenient, default_count=20, max_count=100)
+    options: dict[str, Any] = {"lenient": lenient, "default_count": 20, "max_count": 100, "contained": True}
+    return search.compile(type, pairs, indexer=indexer, **options)
 
 
 @pytest.mark.parametrize(
@@ -199,3 +200,10 @@ def test_an_error_quotes_long_values_cut_short(indexer: search.Indexer, value: s
     with pytest.raises(BadRequest) as raised:
         compiled(indexer, f"birthdate={value}")
     assert len(str(raised.value)) < 300
+
+
+def test_criteria_do_not_look_into_what_is_contained(indexer: search.Indexer) -> None:
+    for value in ("true", "both"):
+        with pytest.raises(UnknownParameter, match="_contained is for searches"):
+            search.compile("Patient", [("_contained", value)], indexer=indexer)
+    assert search.compile("Patient", [("_contained", "false")], indexer=indexer).condition == Everything()

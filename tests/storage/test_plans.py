@@ -214,3 +214,35 @@ def test_of_several_words_the_rarest_is_read(run: Run) -> None:
         assert found == PATIENTS
         # Besides the look at how often each word is said.
         assert sum(step.keys for step in steps[4:]) <= 3 * found, steps
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("Observation", PATIENTS * EACH),
+        ("Observation?code=2-8", PATIENTS * EACH // 6),
+        ("Observation?code=2-8,3-8", PATIENTS * EACH // 3),
+        ("Observation?code=2-8,3-8&category=vital,lab", PATIENTS * EACH // 3),
+        ("Observation?status:not=amended", PATIENTS * EACH),
+        ("Observation?patient=p3,p4", 2 * EACH),
+        ("Observation?date=2024-05", 40),
+        ("Patient?name=fam", PATIENTS),
+        ("Patient?gender=male,female", PATIENTS),
+        ("Patient?name=x", 0),
+    ],
+)
+def test_what_is_counted(
+    engine: EmbeddedEngine, definitions: Definitions, run: Run, asked: str, expected: int
+) -> None:
+    type, _, text = asked.partition("?")
+    pairs = [(name, value) for name, _, value in (p.partition("=") for p in text.split("&") if p)]
+    query = search.compile(type, pairs, indexer=search.Indexer(definitions))
+
+    async def count() -> int:
+        database = Database(engine.uri, "plans", embedded=True)
+        try:
+            return await pipeline.count(database, query)
+        finally:
+            await database.close()
+
+    assert asyncio.run(count()) == expected
