@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
+from fhirserver.model import ucum
 from fhirserver.validation.messages import Said
 
 _LISTED = 12
@@ -31,6 +32,7 @@ SYNTAXES: dict[str, Callable[[str], bool]] = {
     "urn:ietf:bcp:13": lambda code: _mime(code) is not None,
     "urn:ietf:bcp:47": lambda code: _language(code) is not None,
     "urn:iso:std:iso:4217": _CURRENCIES.__contains__,
+    ucum.SYSTEM: ucum.is_valid,
 }
 """What a code of a system may look like, where HL7's package does not list its codes."""
 

@@ -5,9 +5,10 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from fhirserver.model import ucum
 from fhirserver.model.definitions import Element, Structure, Type, ValueSet
 from fhirserver.validation.bindings import binding, code_test, codes_of, unknown_codes
-from fhirserver.validation.bundle_rules import FullUrls
+from fhirserver.validation.bundle_rules import FullUrls, WholeDocument
 from fhirserver.validation.constraints import Expressed, Native
 from fhirserver.validation.extensions import ExtensionRule, Known
 from fhirserver.validation.invariants import NEEDS, violations
@@ -35,6 +36,7 @@ STRUCTURAL = frozenset(("ele-1", "ref-1", "txt-1", "txt-2"))
 """Invariants that the rules themselves ask: everything has content, ``#id`` is there, narratives are safe."""
 
 _DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
+_QUANTITIES = ("Quantity", "Age", "Count", "Distance", "Duration")
 _CODED = ("CodeableConcept", "Coding", "Quantity")
 
 
@@ -82,7 +84,7 @@ class _Compilation:
         rules.required = tuple(required)
         rules.invariants = tuple(self._invariants(structure))
         if structure.path == "Bundle":
-            rules.invariants += (("entry", FullUrls()),)
+            rules.invariants += (("entry", FullUrls()), ("entry", WholeDocument()))
 
     def _invariants(self, structure: Structure) -> list[tuple[str, Invariant]]:
         found: list[tuple[str, Invariant]] = []
@@ -139,6 +141,8 @@ class _Compilation:
             extras.append(targets(type.targets, self._definitions.resource_types))
         elif type.code == "Attachment":
             extras.append(_attachment)
+        if type.code in _QUANTITIES:
+            extras.append(_unit)
         if type.profile == "SimpleQuantity":
             extras.append(_simple_quantity)
         return tuple(extras)
@@ -150,6 +154,14 @@ class _Compilation:
             if value_set is not None and strength in ("required", "extensible"):
                 return value_set, strength
         return None
+
+
+def _unit(quantity: dict[str, Any], node: Node, scope: Scope) -> None:
+    """A code that says to be UCUM and is none is told where advice is wanted: the measure counts all the same."""
+    code = quantity.get("code")
+    if scope.report.advice and quantity.get("system") == ucum.SYSTEM and code and not ucum.is_valid(code):
+        values = {"code": shown(code), "system": ucum.SYSTEM, "advice": ""}
+        scope.report.note("warning", (node, ".code"), "code-invalid", "unknown-code", **values)
 
 
 def _simple_quantity(quantity: dict[str, Any], node: Node, scope: Scope) -> None:

@@ -13,8 +13,9 @@ from fhirserver.validation.report import Node, Report
 from fhirserver.validation.rules import ComplexRule, Rules, Scope
 
 _CANONICAL = "http://hl7.org/fhir/StructureDefinition/"
-_LOOSE = (f"{_CANONICAL}structuredefinition-", f"{_CANONICAL}elementdefinition-", f"{_CANONICAL}regex")
-"""Those of the specification's own definitions stand in these where their contexts do not say so."""
+_FAMILIES = ("structuredefinition-", "elementdefinition-", "valueset-", "codesystem-", "regex", "translation")
+_LOOSE = tuple(_CANONICAL + family for family in _FAMILIES)
+"""The specification's own definitions use these where their contexts do not say so."""
 
 
 class Extension(Protocol):

@@ -127,6 +127,10 @@ MESSAGES: dict[str, Message] = {
     "full-url": Message(
         "fullUrl ends with {stated}, the resource is {found}",
         "fullUrl se termine par {stated}, la ressource est {found}", _BUNDLES + "#bundle-unique"),
+    "not-in-document": Message(
+        "{reference} is not in the document: what its Composition refers to has to be",
+        "{reference} n'est pas dans le document : ce que sa Composition référence doit y être",
+        "documents.html#content"),
     # extensions
     "extension-context": Message(
         "the extension {url} is not for {place}, only for {wanted}",

@@ -57,7 +57,7 @@ def is_uri(value: Any) -> bool:
     return (
         type(value) is str
         and ((value.isprintable() and " " not in value and value != "") or _no_space(value) is not None)
-        and (value[:8] != "urn:oid:" or _oid(value) is not None)
+        and (value[:8] != "urn:oid:" or _oid(value.partition("|")[0]) is not None)
         and not value.startswith(("oid:", "uuid:"))
     )
 

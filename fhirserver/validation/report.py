@@ -96,5 +96,7 @@ class Report:
         if self.count > LIMIT:
             rest = self.count - LIMIT
             text = MESSAGES["more" if rest > 1 else "one-more"].said(self.language, {"rest": rest})
-            return [*self.issues, Issue("error", "too-costly", text)]
+            # Where only warnings are left out, nothing is refused for them.
+            hidden = self.errors > sum(issue.severity == "error" for issue in self.issues)
+            return [*self.issues, Issue("error" if hidden else "warning", "too-costly", text)]
         return self.issues

@@ -263,7 +263,7 @@ def test_a_document_has_all_that_the_composition_refers_to(client: httpx2.Client
     assert sorted(found[1:]) == sorted([mine, role, doctor, organization, made])
     assert unrelated not in found
     checked = client.post("/Bundle/$validate", json=bundle, headers=FHIR).json()
-    assert [i["severity"] for i in checked["issue"]] == ["information"]
+    assert [i["severity"] for i in checked["issue"]] == ["error"]  # what is nowhere is not in it
     by_id = answer(client.get("/Composition/$document", params={"id": asked}))
     assert len(by_id["entry"]) == len(bundle["entry"])
 

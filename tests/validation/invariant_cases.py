@@ -73,6 +73,7 @@ COMPOSITION = {
 DOCUMENT = bundle(
     "document",
     {"resource": COMPOSITION},
+    {"resource": {"resourceType": "Practitioner", "id": "1"}},
     identifier={"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2"},
     timestamp="2024-01-01T00:00:00Z",
 )

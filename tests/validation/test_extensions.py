@@ -49,7 +49,7 @@ def test_right(validator: Validator, resource: Element) -> None:
         (patient(extension=[{"url": PLACE["url"], "valueString": "Lyon"}]), "profile-choice", "error",
          "Patient.extension[0].value.ofType(string)"),
         (patient(extension=[{"url": NATIONALITY["url"], "extension": [{"url": "x", "valueCode": "a"}]}]),
-         "extension-part", "error", "Patient.extension[0].extension[0]"),
+         "extension-part", "warning", "Patient.extension[0].extension[0]"),
         (patient(extension=[{"url": NATIONALITY["url"],
                              "extension": NATIONALITY["extension"] * 2}]),
          "profile-max", "error", "Patient.extension[0].extension"),
@@ -63,6 +63,19 @@ def test_right(validator: Validator, resource: Element) -> None:
 def test_wrong(validator: Validator, resource: Element, rule: str, severity: str, expression: str) -> None:
     issues = validator.validate(resource)
     assert (rule, severity, expression) in [(i.rule, i.severity, i.expression) for i in issues]
+
+
+@pytest.mark.parametrize(("code", "rules"), [("mm[Hg]", set()), ("mmHg", {"unknown-code"})])
+def test_units_are_told_where_advice_is_wanted(validator: Validator, code: str, rules: set[str]) -> None:
+    quantity = {"value": 1, "system": "http://unitsofmeasure.org", "code": code}
+    resource = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "valueQuantity": quantity,
+    }
+    assert validator.validate(resource) == []
+    assert {issue.rule for issue in validator.validate(resource, advice=True)} == rules
 
 
 def test_an_unknown_extension_is_told_where_advice_is_wanted(validator: Validator) -> None:

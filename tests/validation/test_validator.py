@@ -236,9 +236,15 @@ WRONG: list[tuple[Any, str, str, str]] = [
      "ref-1"),
     (patient(contained=[CONTAINED, CONTAINED], managingOrganization={"reference": "#o"}),
      "Patient.contained[1].id", "duplicate", "'o' occurs twice"),
-    ({"resourceType": "Bundle", "type": "collection", "entry": [
-        {"fullUrl": "https://example.org/fhir/Patient/1", "resource": patient(id="2")}]},
-     "Bundle.entry[0].fullUrl", "invalid", "ends with Patient/1"),
+    ({"resourceType": "Bundle", "type": "document", "timestamp": "2024-01-01T00:00:00Z",
+      "identifier": {"system": "urn:x", "value": "1"}, "entry": [
+        {"fullUrl": "https://example.org/fhir/Composition/c", "resource": {
+            "resourceType": "Composition", "id": "c", "status": "final", "type": {"text": "x"},
+            "date": "2024", "title": "x", "author": [{"reference": "Practitioner/p"}, {"display": "y"}],
+            "section": [{"entry": [{"reference": "List/none"}]}]}},
+        {"fullUrl": "https://example.org/fhir/Practitioner/p", "resource": {
+            "resourceType": "Practitioner"}}]},
+     "Bundle.entry[0].resource.section[0].entry[0].reference", "not-found", "'List/none' is not in"),
     # what a reference points to in the same Bundle
     ({"resourceType": "Bundle", "type": "collection", "entry": [
         {"fullUrl": "urn:uuid:c757873d-ec9a-4326-a141-556f43239520", "resource": patient()},
@@ -267,6 +273,13 @@ def test_wrong(validator: Validator, resource: Any, expression: str, code: str, 
     assert [(issue.severity, issue.code) for issue in found] == [("error", code)]
     # Nothing else is said; what belongs to the same fault is.
     assert {issue.code for issue in issues} <= {code, "invariant"}
+
+
+def test_a_full_url_that_disagrees_is_told(validator: Validator) -> None:
+    entry = {"fullUrl": "https://example.org/fhir/Patient/1", "resource": patient(id="2")}
+    (issue,) = validator.validate({"resourceType": "Bundle", "type": "collection", "entry": [entry]})
+    assert (issue.severity, issue.rule) == ("warning", "full-url")
+    assert issue.expression == "Bundle.entry[0].fullUrl"
 
 
 def test_every_fault_is_named(validator: Validator) -> None:

@@ -53,7 +53,7 @@ class Profile:
             if url not in self._parts and "/" not in url and ":" not in url:
                 values = {"url": shown(url), "extension": self.url, "wanted": ", ".join(self._parts)}
                 place = ((node, ".extension"), index)
-                scope.report.add(place, "extension", "extension-part", **values)
+                scope.report.note("warning", place, "extension", "extension-part", **values)
         self.check_item(Item(Node(item, self.type, self.type), node), scope)
 
     def check_item(self, item: Item, scope: Scope) -> None:
