@@ -15,14 +15,15 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from mappings.core.result import MappingError
+from mappings.core.result import Issue, MappingError
 from mappings.core.source import Source
-from mappings.hl7v2 import header, read, split, to_bundle
+from mappings.hl7v2 import acknowledge, header, read, split, to_bundle
 from mappings.hl7v2.charset import decode
 from mappings.hl7v2.reader import FRAMING
 from mappings.hl7v2.segment import Segment
@@ -31,6 +32,9 @@ CASES: Final = Path(__file__).parent / "cases" / "hl7v2"
 SOURCE: Final = Source("fuzz")
 LIMIT: Final = 1.0
 """So many seconds of CPU may one mutant take."""
+
+NOW: Final = datetime(2024, 3, 18, 10, 15, tzinfo=UTC)
+REMARK: Final = Issue("error", "value", "A remark | with ^ delimiters\nand lines", "OBX[2]-5.5")
 
 _BITS: Final = (
     b"", b'""', b"\\", b"\\X", b"\\X0D0A\\", b"\\.sp999999999\\", b"\\.br\\", b"~" * 50, b"^" * 200,
@@ -129,7 +133,8 @@ def try_one(raw: bytes) -> list[str]:
     outcomes = []
     for message in split(raw).messages:
         try:
-            header(message)
+            msh = header(message)
+            acknowledge(msh, "AE", [REMARK], control_id="1", now=NOW)
             found = read(message, SOURCE)
             _check_nothing_lost(message, found.segments)
             mapped = to_bundle(found, SOURCE)
