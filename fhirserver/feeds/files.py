@@ -88,7 +88,7 @@ class Import:
             folder = unpacked.get(path)
             if folder is not None and path != folder.files[0]:
                 continue
-            result = FileResult(str(folder.path if folder else path))
+            result = FileResult(str(folder.content if folder else path))
             summary.files.append(result)
             try:
                 await (self._folder(folder, result) if folder else self._file(path, result))

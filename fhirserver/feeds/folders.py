@@ -22,9 +22,11 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The folder with IHE_XDM in it (else the one with the metadata), and the files of the submission."""
+    """A submission: ``content`` is the folder IHE_XDM (else the one with the metadata), ``top`` the one that
+    paths in its zip begin at."""
 
-    path: Path
+    content: Path
+    top: Path
     files: tuple[Path, ...]
 
     @property
@@ -37,7 +39,7 @@ class Folder:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
             for file in self.files:
-                name = file.relative_to(self.path).as_posix()
+                name = file.relative_to(self.top).as_posix()
                 archive.writestr(zipfile.ZipInfo(name, _EPOCH), file.read_bytes())
         return packed.getvalue()
 
@@ -50,7 +52,7 @@ def submissions(files: Iterable[Path]) -> dict[Path, Folder]:
     for top, inner in sorted({place for file in metadata if (place := _place(file)) is not None}):
         members = [file for file in files if inner in file.parents]
         guides = [file for file in files if file.parent == top and file.name.upper() in _GUIDES]
-        found |= dict.fromkeys((*members, *guides), Folder(top, tuple(members)))
+        found |= dict.fromkeys((*members, *guides), Folder(inner, top, tuple(members)))
     return found
 
 

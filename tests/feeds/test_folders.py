@@ -26,20 +26,27 @@ def unpack(raw: bytes, folder: Path, *, inside: str = "") -> None:
                 path.write_bytes(archive.read(name))
 
 
-async def imported(feed: Feed, *paths: Path) -> dict[str, str]:
-    summary = await Import(feed.receiver, lambda result: None).run(paths)
-    return {Path(file.name).name: file.status for file in summary.files}
+async def imported(feed: Feed, folder: Path) -> dict[str, str]:
+    """What became of the files below a folder, by their paths from there."""
+    summary = await Import(feed.receiver, lambda result: None).run([folder])
+    return {Path(file.name).relative_to(folder).as_posix(): file.status for file in summary.files}
 
 
 @pytest.mark.parametrize(
-    ("where", "inside"), [("XDM", ""), ("XDM/deep", ""), ("SUBSET01", "IHE_XDM/SUBSET01/")]
+    ("where", "inside", "name"),
+    [
+        ("XDM", "", "XDM/IHE_XDM"),
+        ("XDM/deep", "", "XDM/deep/IHE_XDM"),
+        ("", "", "IHE_XDM"),
+        ("SUBSET01", "IHE_XDM/SUBSET01/", "SUBSET01"),
+    ],
 )
-async def test_an_unpacked_submission(feed: Feed, tmp_path: Path, where: str, inside: str) -> None:
+async def test_an_unpacked_submission(feed: Feed, tmp_path: Path, where: str, inside: str, name: str) -> None:
     unpack(SUBMISSION, tmp_path / where, inside=inside)
     (tmp_path / where / "INDEX.HTM").write_text("<html/>")
     (tmp_path / "other.xml").write_bytes(cda("3"))
     statuses = await imported(feed, tmp_path)
-    assert set(statuses) == {Path(where).name, "other.xml"}
+    assert set(statuses) == {name, "other.xml"}
     assert set(statuses.values()) <= {"processed", "warnings"}
     assert len(await feed.search("DocumentReference")) == 3
     assert len(await feed.search("List")) == 1
@@ -48,21 +55,21 @@ async def test_an_unpacked_submission(feed: Feed, tmp_path: Path, where: str, in
 async def test_taking_it_in_again_is_a_duplicate(feed: Feed, tmp_path: Path) -> None:
     for again in ("one", "two"):
         unpack(SUBMISSION, tmp_path / again)
-    assert await imported(feed, tmp_path / "one") == {"one": "processed"}
-    assert await imported(feed, tmp_path / "two") == {"two": "duplicate"}
+    assert await imported(feed, tmp_path / "one") == {"IHE_XDM": "processed"}
+    assert await imported(feed, tmp_path / "two") == {"IHE_XDM": "duplicate"}
 
 
 async def test_two_submissions_are_two(feed: Feed, tmp_path: Path) -> None:
     unpack(SUBMISSION, tmp_path / "one")
     unpack(xdm("2", ("5", cda("5"))), tmp_path / "two")
-    assert set(await imported(feed, tmp_path)) == {"one", "two"}
+    assert set(await imported(feed, tmp_path)) == {"one/IHE_XDM", "two/IHE_XDM"}
     assert len(await feed.search("List")) == 2
 
 
 async def test_a_document_that_is_missing_fails_the_submission(feed: Feed, tmp_path: Path) -> None:
     unpack(SUBMISSION, tmp_path / "one")
     (tmp_path / "one/IHE_XDM/SUBSET01/D1.XML").unlink()
-    assert await imported(feed, tmp_path) == {"one": "failed"}
+    assert await imported(feed, tmp_path) == {"one/IHE_XDM": "failed"}
     assert await feed.search("DocumentReference") == []
 
 
