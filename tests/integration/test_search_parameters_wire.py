@@ -107,7 +107,9 @@ def eventually(check: Callable[[], bool]) -> None:
 
 def known_parameters(client: httpx2.Client, type: str) -> dict[str, str]:
     rows = client.get("/metadata").json()["rest"][0]["resource"]
-    return {p["name"]: p["definition"] for row in rows if row["type"] == type for p in row["searchParam"]}
+    return {
+        p["name"]: p.get("definition", "") for row in rows if row["type"] == type for p in row["searchParam"]
+    }
 
 
 def test_a_parameter_is_pending_until_the_reindex_has_ended_then_searched_then_gone(
