@@ -129,6 +129,10 @@ class Settings(BaseSettings):
         "transactions",
         description="references to what does not exist: ignored, told, refused in transactions, or refused",
     )
+    document_patch: Literal["metadata", "any"] = Field(
+        "metadata",
+        description="what PATCH may change of a DocumentReference: status, securityLabel, isArchived; anything",
+    )
     document_withdrawal: Literal["author", "organization", "anyone"] = Field(
         "organization",
         description="who can withdraw a document: its author, also the same organization, anyone",

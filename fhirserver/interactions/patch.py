@@ -14,6 +14,7 @@ from fhirserver.errors import (
 )
 from fhirserver.interactions import prepare
 from fhirserver.interactions.criteria import encode, single_match
+from fhirserver.interactions.documents import IS_ARCHIVED
 from fhirserver.interactions.unit import Unit
 from fhirserver.interactions.update import check_match, store
 from fhirserver.model import json
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 JSON_PATCH = "application/json-patch+json"
 XML_PATCH = "application/xml-patch+xml"
 MEDIA_TYPES = (JSON_PATCH, XML_PATCH, "application/fhir+json", "application/fhir+xml")
+PATCHED_OF_DOCUMENTS = frozenset(("status", "docStatus", "securityLabel", "meta", "text"))
+"""Beside the extension isArchived."""
 
 
 async def patch(request: Request, server: "Server") -> Result:
@@ -83,11 +86,38 @@ async def _patch(
     ):
         if old != new:
             raise Unprocessable(f"A patch cannot change {name}", expression=f"{request.type}.{name}")
+    if request.type == "DocumentReference" and server.settings.document_patch == "metadata":
+        _check_metadata(before, after)
     try:
         after = prepare.accept(after, request, server)
     except prepare.Invalid as error:
         raise Unprocessable("The outcome of the patch is not valid", issues=error.issues) from None
     return await store(_with_safe_narrative(before, after), previous, unit, request, server)
+
+
+def _check_metadata(before: Resource, after: Resource) -> None:
+    """Of a document only what says who sees it and whether it holds is patched: PDSm 3.1, as ITI-57.
+
+    Raises:
+        MethodNotAllowed: something else would change.
+    """
+    was, becomes = (_without_archived(one) for one in (before, after))
+    for name in sorted({*was, *becomes} - PATCHED_OF_DOCUMENTS):
+        if was.get(name) != becomes.get(name):
+            raise MethodNotAllowed(
+                f"{name} of a document is not patched; {', '.join(sorted(PATCHED_OF_DOCUMENTS))} and "
+                "isArchived are (setting document_patch)",
+                headers={"Allow": "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"},
+                expression=f"DocumentReference.{name}",
+            )
+
+
+def _without_archived(document: Resource) -> Resource:
+    others = [
+        e for e in document.get("extension", ()) if not isinstance(e, dict) or e.get("url") != IS_ARCHIVED
+    ]
+    rest = {name: value for name, value in document.items() if name != "extension"}
+    return {**rest, "extension": others} if others else rest
 
 
 def _with_safe_narrative(before: Resource, after: Resource) -> Resource:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import msgspec
 
 from fhirserver.model import json
+from fhirserver.model.definitions import ihe
 from fhirserver.model.definitions.package import (
     PACKAGE,
     PackageError,
@@ -98,9 +99,10 @@ class Definitions:
         )
         self._names: dict[str, Mapping[str, tuple[Element, Type]]] = {}
         self._compartments = compiled.compartments
-        self._parameters_by_url = {p.url: p for p in compiled.search_parameters}
+        parameters = (*compiled.search_parameters, *ihe.SEARCH_PARAMETERS)
+        self._parameters_by_url = {p.url: p for p in parameters}
         self._parameters: dict[str, dict[str, SearchParameter]] = {type: {} for type in self.resource_types}
-        for parameter in compiled.search_parameters:
+        for parameter in parameters:
             for type in self.types_of(parameter):
                 self._parameters[type][parameter.code] = parameter
 
