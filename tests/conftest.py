@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from fhirserver import logs
 from fhirserver.model.definitions import Definitions, download, load
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from tests.live import Live
 
 ROOT = Path(__file__).parents[1]
+
+# How long a busy machine takes for a value says nothing about the code.
+hypothesis_settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
