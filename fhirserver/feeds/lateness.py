@@ -6,10 +6,12 @@ only messages of one source are compared, and only those of one kind (ADT with A
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Final
 
 from fhirserver.feeds.entries import Entry
-from fhirserver.feeds.merge import absent, equal, merge
+from fhirserver.feeds.merge import absent, equal
+from fhirserver.feeds.places import joined
 from fhirserver.model import json
 from fhirserver.model.json import Resource
 from fhirserver.server import Server
@@ -52,7 +54,7 @@ class Newer:
 
 
 async def keep_what_is_newer(
-    entries: list[Entry], server: Server, snapshot: bool
+    entries: list[Entry], server: Server, zone: tzinfo, *, snapshot: bool
 ) -> tuple[Newer, list[Issue]]:
     """Let a late message only add what is absent, or nothing; an issue says so.
 
@@ -64,7 +66,7 @@ async def keep_what_is_newer(
     """
     issues = _keep_final(entries)
     event = next((e.resource for e in entries if e.type == "Provenance" and _trigger(e.resource)), None)
-    changing = [entry for entry in entries if _changes(entry)]
+    changing = [entry for entry in entries if _changes(entry, zone)]
     patients = [e for e in entries if e.type == "Patient" and e.is_stored and snapshot]
     if event is None or not (changing or patients):
         return Newer(), issues
@@ -93,10 +95,10 @@ def _keep_final(entries: list[Entry]) -> list[Issue]:
     return [Issue("information", "informational", text, "OBX-11")] if kept else []
 
 
-def _changes(entry: Entry) -> bool:
+def _changes(entry: Entry, zone: tzinfo) -> bool:
     if not entry.asserts or not entry.is_stored or entry.dropped or entry.type in _APART:
         return False
-    return not equal(merge(entry.stored, entry.resource, entry.cleared), entry.stored)
+    return not equal(joined(entry, zone), entry.stored)
 
 
 async def _newer(event: Resource, references: list[str], server: Server) -> Newer:

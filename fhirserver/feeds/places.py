@@ -1,4 +1,4 @@
-"""Where a patient has been during an Encounter: its ``location`` and ``classHistory`` after an event.
+"""What becomes of a stored resource with what an entry says of it; of a visit, where the patient has been.
 
 The places stand in the order in which the patient came to them. Each lasts until the next begins; the last
 one until the Encounter ends. Planned places are no history, and are gone when the patient moves.
@@ -7,12 +7,23 @@ one until the Encounter ends. Planned places are no history, and are gone when t
 from datetime import tzinfo
 from typing import Any
 
-from fhirserver.feeds.merge import says
+from fhirserver.feeds.entries import Entry
+from fhirserver.feeds.merge import merge, says, withdraw
 from fhirserver.model import temporal
 from fhirserver.model.json import Resource
 from mappings.core.effects import Movement
 
 _OVER = frozenset({"finished", "cancelled", "entered-in-error"})
+
+
+def joined(entry: Entry, zone: tzinfo) -> Resource:
+    """What is stored, without what the entry takes back, with what it says. ``zone``: of bare dates."""
+    before = withdraw(entry.stored, entry.withdrawn)
+    sent = {n: value for n, value in entry.resource.items() if n not in entry.assumed or n not in before}
+    resource = merge(before, sent, entry.cleared)
+    if entry.movement:
+        resource = after(before, sent.get("location", []), resource, entry.movement, zone)
+    return resource
 
 
 def after(

@@ -16,8 +16,8 @@ from fhirserver.feeds.identity import check_identity, find_patient, other_keys
 from fhirserver.feeds.known import leave_out
 from fhirserver.feeds.lateness import keep_what_is_newer
 from fhirserver.feeds.lookup import Found, Key, find, find_ids, identifier_key, named, survivor_of
-from fhirserver.feeds.merge import equal, merge, point, withdraw
-from fhirserver.feeds.places import after
+from fhirserver.feeds.merge import equal, point
+from fhirserver.feeds.places import joined
 from fhirserver.feeds.replacement import check_renamed, follow_merged, move, replace
 from fhirserver.feeds.snapshot import end_what_is_not_listed, find_lists
 from fhirserver.feeds.subject import check_subjects
@@ -73,7 +73,8 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     work.issues += check_traits(work.entries)
     lists = await find_lists(work.entries, effects.snapshots, server)
     await _replace(work, effects, server)
-    newer, issues = await keep_what_is_newer(work.entries, server, snapshot=bool(effects.snapshots))
+    zone = ZoneInfo(server.settings.timezone)
+    newer, issues = await keep_what_is_newer(work.entries, server, zone, snapshot=bool(effects.snapshots))
     ended, more = end_what_is_not_listed(work.entries, lists, newer)
     work.issues += [*issues, *more]
     work.updates |= ended
@@ -93,7 +94,6 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     deleted, remarks = await withdrawn(work.entries, server)
     work.issues += remarks
     work.updates |= await _taken_back(deleted, work, server, in_error=True)
-    zone = ZoneInfo(server.settings.timezone)
     written = [made for entry in join(work.entries) if (made := _write(entry, zone))]
     written += [
         _put(resource, reference, ifMatch=found.stored.etag)
@@ -283,22 +283,12 @@ def _write(entry: Entry, zone: ZoneInfo) -> Resource | None:
             check_identity(entry.resource, entry.stored)
         if not entry.asserts and entry.base is None:
             return None
-        resource = _joined(entry, zone) if entry.asserts else entry.stored
+        resource = joined(entry, zone) if entry.asserts else entry.stored
         if equal(resource, entry.found.resource):
             return None
     else:
         resource = {**entry.resource, "id": stored.id}
     return _put(resource, stored.reference, ifMatch=stored.etag)
-
-
-def _joined(entry: Entry, zone: ZoneInfo) -> Resource:
-    """What is stored with what the entry says of it."""
-    before = withdraw(entry.stored, entry.withdrawn)
-    sent = {n: value for n, value in entry.resource.items() if n not in entry.assumed or n not in before}
-    resource = merge(before, sent, entry.cleared)
-    if entry.movement:
-        resource = after(before, sent.get("location", []), resource, entry.movement, zone)
-    return resource
 
 
 def _create(entry: Entry) -> Resource:
