@@ -60,10 +60,12 @@ class Draft:
 
 
 class ResultDocument(NamedTuple):
-    """A document that was added: a reference to it, and its attachments for a report to present."""
+    """A document that was added: a reference to it, and its attachments for a report to present; none of one
+    that is deleted."""
 
     reference: Element
     attachments: list[Element]
+    deleted: bool = False
 
 
 def add_document_of_result(
@@ -105,7 +107,8 @@ def add_document_of_result(
         "context": {"encounter": [encounter] if encounter else None},
     }
     draft = Draft(contents, fallback, elements, visibility, only_labels=visibility.changes and not cancelled)
-    return add_draft(draft, subject, context)
+    added = add_draft(draft, subject, context)
+    return ResultDocument(added.reference, [], deleted=True) if cancelled else added
 
 
 def add_draft(draft: Draft, subject: Subject, context: Context) -> ResultDocument:

@@ -101,6 +101,10 @@ class Reports:
         }
         report |= prune(stated) or {}
         url = context.url("DiagnosticReport", identifier["system"], identifier["value"])
+        if documents and all(document.deleted for document in documents):
+            context.cleared.setdefault(url, set()).add("presentedForm")
+            if not results:  # it was nothing but what is deleted
+                report["status"] = "entered-in-error"
         context.entries.append(put(url, report, identifier))
         return Added(references, {"reference": url})
 

@@ -1,12 +1,13 @@
 """Inputs that change what is here: the life of a document, an order taken back, a mail delivered."""
 
 import asyncio
+import base64
 
 import pytest
 
 from fhirserver.storage.items import Outcome
 from tests.feeds.conftest import Feed
-from tests.feeds.messages import OID, message
+from tests.feeds.messages import OID, cda, message
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +116,33 @@ async def test_a_document_is_shown_when_the_sender_says_so(feed: Feed) -> None:
     await taken(feed, flagged("4", MASQUE_PS="N", MODIF_CONF_CODE="Y"))
     assert await hidden_from() == set()
     assert (await feed.only("DocumentReference"))["content"] == content
+
+
+async def test_a_report_is_sent_replaced_and_deleted(feed: Feed) -> None:
+    def oru(control: str, order: str, flag: str, document: bytes) -> bytes:
+        text = base64.b64encode(document).decode()
+        lines = [
+            PID,
+            f"ORC|{order}||F-1^LABO",
+            "OBR|1||F-1^LABO|11502-2^CR^LN|||||||||||||||||||||F",
+            f"OBX|1|ED|11502-2^CR^LN||^TEXT^XML^Base64^{text}||||||{flag}",
+        ]
+        return message(control, "ORU^R01^ORU_R01", "\r".join(lines), **MSS)
+
+    async def statuses() -> dict[str, str]:
+        found = await feed.search("DocumentReference")
+        return {one["masterIdentifier"]["value"]: one["status"] for one in found}
+
+    first, second = cda("1"), cda("2", replaces="1")
+    await taken(feed, oru("1", "NW", "F", first))
+    await taken(feed, oru("2", "RO", "C", second))
+    assert await statuses() == {"1": "superseded", "2": "current"}
+    await taken(feed, oru("3", "CA", "D", second))
+    assert await statuses() == {"1": "superseded", "2": "entered-in-error"}
+    report = await feed.only("DiagnosticReport")
+    assert report["status"] == "entered-in-error"
+    assert "presentedForm" not in report
+    assert (await take(feed, oru("4", "NW", "D", second))).status == "held"
 
 
 async def test_an_appointment_is_kept_with_its_patient(feed: Feed) -> None:
