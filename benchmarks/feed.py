@@ -73,7 +73,7 @@ def main() -> None:
         ]
     about = (
         f"ADT^A01 messages of {len(made[0]):,} bytes from {arguments.connections} connections, "
-        f"{arguments.workers} server process(es),\nembedded engine. `processed` counts until the last status; "
+        f"{arguments.workers} process(es),\nembedded engine. `processed` counts until the last status; "
         "CPU is per message; `others` is the CPU that other programs used meanwhile, in cores."
     )
     titles = ("messages of", "count", "acknowledged/s", "processed/s", "p50 ms", "p99 ms")

@@ -1,6 +1,7 @@
 """``fhirserver inbox``: what feeds received, what became of it, and what people decide about it."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated
@@ -30,7 +31,10 @@ Patient = Annotated[
 Since = Annotated[str, typer.Option(help="Only those received since then: 2026-03-01 or 2026-03-01T08:00.")]
 Ids = Annotated[list[str], typer.Argument(help="Ids of items.")]
 
-console = Console()
+WIDE = 200
+"""Columns of what is not printed on a terminal: nothing of an id is cut off."""
+
+console = Console(width=None if sys.stdout.isatty() else WIDE)
 
 
 @inbox.command("list")
@@ -48,10 +52,14 @@ def list_(
 
     async def show(parts: Parts) -> int:
         page = await parts.inbox.list(await parts.receiver.of_patient(filters), limit)
-        table = Table("received", "status", "source", "event", "control id", "id", "first issue", box=None)
+        table = Table(box=None)
+        for name in ("id", "status", "event"):
+            table.add_column(name, no_wrap=True)
+        for name in ("received", "source", "control id", "first issue"):
+            table.add_column(name, overflow="fold")
         for item in page.items:
             issue = next(iter(item.outcome.issues), None)
-            row = (_when(item), item.status, item.source, item.event or item.kind, item.control_id, item.id)
+            row = (item.id, item.status, item.event or item.kind, _when(item), item.source, item.control_id)
             table.add_row(*map(plain, row), plain(issue["text"][:60]) if issue else "")
         console.print(table)
         if page.next:
@@ -148,7 +156,9 @@ def unmapped(source: Source = "", data_dir: DataDir = None, mongodb_uri: MongoDB
     """List the codes that no map knows, by source, the most frequent first."""
 
     async def work(parts: Parts) -> int:
-        table = Table("inputs", "held", "source", "system", "code", "display", "seen in", box=None)
+        table = Table(box=None)
+        for name in ("inputs", "held", "source", "system", "code", "display", "seen in"):
+            table.add_column(name, overflow="fold")
         for one in await parts.inbox.unmapped(source):
             texts = (one.source, one.system, one.code, one.display, one.item)
             table.add_row(str(one.count), str(one.held or ""), *map(plain, texts))
