@@ -157,7 +157,7 @@ class _Compilation:
 
 
 def _unit(quantity: dict[str, Any], node: Node, scope: Scope) -> None:
-    """A code that says to be UCUM and is none is told where advice is wanted: the measure counts all the same."""
+    """A code that says to be UCUM and is none is told where advice is wanted; the measure counts anyway."""
     code = quantity.get("code")
     if scope.report.advice and quantity.get("system") == ucum.SYSTEM and code and not ucum.is_valid(code):
         values = {"code": shown(code), "system": ucum.SYSTEM, "advice": ""}
