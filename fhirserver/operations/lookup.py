@@ -34,7 +34,7 @@ async def lookup(request: Request, server: "Server") -> Result:
     language = given.text("displayLanguage") or request.headers.get("accept-language", "")
 
     def evaluate(sources: Sources) -> list[Resource]:
-        system = sources.code_system(coding.system, coding.version)
+        system = sources.code_system(sources.catalogue.url_of(coding.system), coding.version)
         if system is None:
             raise NotFound(f"The code system {coding.system[:200]} {coding.version[:60]} is not known here")
         concept = system.find(coding.code)

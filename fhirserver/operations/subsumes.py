@@ -26,7 +26,7 @@ async def subsumes(request: Request, server: "Server") -> Result:
         raise BadRequest("The code system is named by system, or is the instance", expression="system")
 
     def evaluate(sources: Sources) -> str:
-        own = first.system or second.system
+        own = sources.catalogue.url_of(first.system or second.system)
         version = first.version or second.version
         url = coded.entry_url(sources, "CodeSystem", request.id) if request.id else own
         system = sources.code_system(url, version)

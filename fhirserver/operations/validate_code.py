@@ -73,14 +73,14 @@ async def validate_code_in_system(request: Request, server: "Server") -> Result:
         canonical = coded.entry_url(sources, "CodeSystem", request.id) if request.id else url
         found = []
         for coding in asked:
-            own = canonical.partition("|")[0] or coding.system
+            own = sources.catalogue.url_of(canonical.partition("|")[0] or coding.system)
             if not own and not made:
                 raise BadRequest("The code system is not named: url is missing", expression="url")
-            if coding.system and own and coding.system != own:
+            if coding.system and own and sources.catalogue.url_of(coding.system) != own:
                 text = f"{coding.named} is not a code of {own[:200]}"
                 found.append(Found(coding, False, text))
                 continue
-            system = made or sources.code_system(canonical or own, coding.version)
+            system = made or sources.code_system(own, coding.version or canonical.partition("|")[2])
             if system is None:
                 raise NotFound(_unknown(sources, own, coding.version), expression="url")
             coding = Coding(own or system.head.url, coding.code, coding.version, coding.display)
@@ -121,6 +121,8 @@ async def _answer(
 
 def _in_value_set(sources: Sources, set: ValueSet, coding: Coding, abstract: str) -> Found:
     named = systems(sources, set)
+    url = sources.catalogue.url_of(coding.system)
+    coding = Coding(url, coding.code, coding.version, coding.display)
     if not coding.system:
         # The system of a code is that of the set, if it has only one with this code.
         having = [own for own in named if contains(sources, set, own, coding.code)]

@@ -6,6 +6,7 @@ from ``INACTIVE``), ``body`` the concept, and ``keys`` what it is found by: ``<k
 ``|i|code`` for itself and everything above it, ``|c|code`` for its parents, ``|p|property|value``.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from fhirserver.errors import TooCostly, Unavailable
 from fhirserver.model import json
 from fhirserver.storage.database import Database, Document, run
 from fhirserver.storage.limits import limited
+from fhirserver.storage.repository import now
 from fhirserver.terminology.catalogue import TYPES
 from fhirserver.terminology.code_systems import Head
 from fhirserver.terminology.concepts import Concept, plain, value_of, words
@@ -31,9 +33,9 @@ WORDS = 40
 VALUE = 100
 """So many words of a concept's names are found, and so many characters of a property's value."""
 MARGIN = 60_000_000
-"""A change may be committed so many microseconds after the instant that it carries."""
-EVERYTHING = 150
-"""Every so many times all stored resources are listed, for what came later than that."""
+"""A change may be committed so many microseconds after the instant that it carries, by another's clock."""
+EVERYTHING = 300.0
+"""Every so many seconds all stored resources are listed, for what came later than that, or was purged."""
 TOGETHER = 500
 BUILT_IN = ("code", "concept", "display", "definition", "designation", "parent", "child", "inactive")
 """Properties that are not among the keys of the others."""
@@ -48,7 +50,7 @@ class Concepts:
         self._types = [type for type in TYPES if type in types]
         self._seen: dict[tuple[str, str], int] = {}
         self._since = 0
-        self._calls = 0
+        self._listed = -EVERYTHING
         self._rows = database.collection("concepts")
         self._systems = database.collection("loaded_systems")
 
@@ -56,18 +58,23 @@ class Concepts:
 
     async def changes(self) -> list[Change]:
         """Stored code systems, value sets and concept maps that changed since the last call, or are gone."""
-        whole = self._calls % EVERYTHING == 0
-        self._calls += 1
+        start, clock = now(), time.monotonic()
+        whole = clock - self._listed >= EVERYTHING
         found: list[Change] = []
         for type in self._types:
             found += await self._changes(type, whole=whole)
+        for change in found:
+            self._seen[change.type, change.id] = change.version
+        self._since = start
+        if whole:
+            self._listed = clock
         return found
 
     async def _changes(self, type: str, *, whole: bool) -> list[Change]:
         collection = self._database.collection(type)
         wanted: Document = {} if whole else {"updated": {"$gte": self._since - MARGIN}}
         try:
-            rows = [row async for row in collection.find(wanted, {"version": 1, "updated": 1})]
+            rows = [row async for row in collection.find(wanted, {"version": 1})]
             new = [row for row in rows if self._seen.get((type, row["_id"])) != row["version"]]
             there = {row["_id"] for row in rows}
             changed: list[Change] = []
@@ -77,12 +84,9 @@ class Concepts:
                 changed += [_change(type, row) async for row in cursor]
         except PyMongoError:
             raise Unavailable("The database does not answer now") from None
-        for change in changed:
-            self._seen[type, change.id] = change.version
-        self._since = max([self._since, *(int(row["updated"]) for row in rows)])
         if whole:
-            gone = [id for own, id in self._seen if own == type and id not in there]
-            changed += [Change(type, id, self._seen.pop((type, id)), None) for id in gone]
+            gone = [id for (own, id), v in self._seen.items() if own == type and v and id not in there]
+            changed += [Change(type, id, 0, None) for id in gone]
         return changed
 
     async def answer(self, question: Question) -> Any:

@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bson import Binary
-from pymongo import DeleteMany, ReplaceOne
-from pymongo.errors import PyMongoError
+from pymongo import DeleteMany
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from fhirserver.errors import Unavailable
 from fhirserver.model import json
 from fhirserver.storage.concepts import INACTIVE, document
-from fhirserver.storage.database import Database
+from fhirserver.storage.database import Database, Document
 from fhirserver.terminology.code_systems import Head
 from fhirserver.terminology.concepts import Concept
 from fhirserver.terminology.loading import System, above
 
 TOGETHER = 500
+DUPLICATE = 11000
+"""The code of a write error: there is such an _id."""
 _FORMAT = 1
 """Part of the key: to be raised with every change to what is stored of a concept."""
 
@@ -85,14 +87,20 @@ class LoadedSystems:
         documents = [document(loading.key, n, concept) for n, concept in concepts]
         loading = Loading(loading.key, loading.done + len(concepts))
         try:
-            await self._rows.bulk_write(
-                [ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents], ordered=False
-            )
+            await self._insert(documents)
             done = {"$set": {"done": loading.done}}
             await self._systems.update_one({"_id": head.called, "loading": loading.key}, done)
         except PyMongoError:
             raise Unavailable("The database does not take the write now") from None
         return loading
+
+    async def _insert(self, documents: list[Document]) -> None:
+        """What an interrupted attempt stored already is the same: inserts cost a quarter of replacements."""
+        try:
+            await self._rows.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if any(e["code"] != DUPLICATE for e in error.details.get("writeErrors", ())):
+                raise
 
     async def _finish(self, head: Head, key: str, count: int, inactive: int) -> None:
         """Make the system known to all, in place of what was loaded before as this version."""

@@ -7,6 +7,17 @@ from typing import Literal
 
 Source = Literal["store", "loaded", "package"]
 TYPES = ("CodeSystem", "ValueSet", "ConceptMap")
+OID = "urn:oid:"
+OIDS = {
+    "2.16.840.1.113883.6.1": "http://loinc.org",
+    "2.16.840.1.113883.6.96": "http://snomed.info/sct",
+    "2.16.840.1.113883.6.8": "http://unitsofmeasure.org",
+    "2.16.840.1.113883.6.73": "http://www.whocc.no/atc",
+    "2.16.840.1.113883.6.3": "http://hl7.org/fhir/sid/icd-10",
+    "1.0.3166.1.2.2": "urn:iso:std:iso:3166",
+    "1.2.840.10008.2.16.4": "http://dicom.nema.org/resources/ontology/DCM",
+}
+"""https://hl7.org/fhir/R4/terminologies-systems.html; code systems say their own in ``identifier``."""
 _RANK: dict[Source, int] = {"package": 0, "loaded": 1, "store": 2}
 _parts = re.compile(r"\d+|[a-z]+")
 
@@ -17,7 +28,8 @@ class Entry:
     version), or the key of a loaded system.
 
     ``value_set`` is CodeSystem.valueSet, ``supplements`` the system that a supplement adds to, ``about`` the
-    systems and value sets that a concept map leads from and to.
+    systems and value sets that a concept map leads from and to, ``oids`` (``urn:oid:...``) what a code system
+    is called in HL7v2 and CDA.
     """
 
     type: str
@@ -29,6 +41,7 @@ class Entry:
     value_set: str = ""
     supplements: str = ""
     about: tuple[str, ...] = ()
+    oids: tuple[str, ...] = ()
 
     @property
     def order(self) -> tuple[object, ...]:
@@ -44,6 +57,7 @@ class Catalogue:
     _implied: dict[str, Entry] = field(default_factory=dict)
     _supplements: dict[str, list[Entry]] = field(default_factory=dict)
     _by_id: dict[str, Entry] = field(default_factory=dict)
+    _urls: dict[str, str] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         if entry.supplements:
@@ -52,6 +66,7 @@ class Catalogue:
             self._by_url.setdefault((entry.type, entry.url), []).append(entry)
         if entry.value_set:
             self._implied[entry.value_set] = entry
+        self._urls |= dict.fromkeys(entry.oids, entry.url)
         if entry.source == "store":
             self._by_id[f"{entry.type}/{entry.place[0]}"] = entry
 
@@ -81,6 +96,12 @@ class Catalogue:
         if wanted:
             found = [entry for entry in found if entry.version == wanted]
         return max(found, key=lambda entry: entry.order, default=None)
+
+    def url_of(self, system: str) -> str:
+        """The url of a code system that is named by its OID, where it has one; else as it is."""
+        if not system.startswith(OID) or self._by_url.get(("CodeSystem", system)):
+            return system
+        return OIDS.get(system.removeprefix(OID)) or self._urls.get(system, system)
 
     def versions(self, type: str, url: str) -> list[Entry]:
         """Every version of a url."""

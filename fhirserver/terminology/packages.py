@@ -15,9 +15,9 @@ import msgspec
 from fhirserver.model import json
 from fhirserver.model.definitions.package import PackageError, read, resources, write_atomically
 from fhirserver.model.json import Resource
-from fhirserver.terminology.catalogue import TYPES, Entry, about
+from fhirserver.terminology.catalogue import OID, TYPES, Entry, about
 
-_FORMAT = 2
+_FORMAT = 3
 """Part of the cache's name: to be raised with every change to what is kept or how."""
 _LENGTH = 8
 
@@ -32,6 +32,7 @@ class _Row(msgspec.Struct, frozen=True, array_like=True):
     value_set: str
     supplements: str
     about: tuple[str, ...]
+    oids: tuple[str, ...]
     offset: int
     length: int
 
@@ -78,6 +79,7 @@ class Packages:
                     row.value_set,
                     row.supplements,
                     row.about,
+                    row.oids,
                 )
             )
 
@@ -99,6 +101,11 @@ def entry_of(resource: Resource) -> Entry:
     """What the catalogue needs to know of a resource; ``place`` is empty."""
     groups = [group for group in resource.get("group", ()) if isinstance(group, dict)]
     ends = [resource.get(f"{end}{kind}") for end in ("source", "target") for kind in ("Uri", "Canonical")]
+    identifiers = resource.get("identifier", ())
+    oids = (
+        [i.get("value") for i in identifiers if isinstance(i, dict)] if isinstance(identifiers, list) else []
+    )
+    is_system = resource["resourceType"] == "CodeSystem"
     return Entry(
         resource["resourceType"],
         resource.get("url", ""),
@@ -106,9 +113,10 @@ def entry_of(resource: Resource) -> Entry:
         "package",
         (),
         resource.get("status", ""),
-        resource.get("valueSet", "") if resource["resourceType"] == "CodeSystem" else "",
+        resource.get("valueSet", "") if is_system else "",
         resource.get("supplements", ""),
         about([*ends, *(group.get(end) for group in groups for end in ("source", "target"))]),
+        tuple(oid for oid in oids if is_system and isinstance(oid, str) and oid.startswith(OID)),
     )
 
 
@@ -130,6 +138,7 @@ def _unpack(file: Path) -> bytes:
                     entry.value_set,
                     entry.supplements,
                     entry.about,
+                    entry.oids,
                     offset,
                     len(body),
                 )

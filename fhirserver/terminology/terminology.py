@@ -7,6 +7,7 @@ await terminology.ask(lambda sources: expand(sources, set, asked))
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -94,6 +95,7 @@ class Terminology:
         self._loaded: dict[str, tuple[LoadedSystem, Entry]] = {}
         self._heads: dict[str, Head] = {}
         self._refreshing = asyncio.Lock()
+        self._refreshed = 0.0
         self._task: asyncio.Task[None] | None = None
         for entry in self.packages.entries:
             self.catalogue.add(entry)
@@ -122,11 +124,16 @@ class Terminology:
         """Take note of what has changed until now. Raises Unavailable."""
         if self._store is None:
             return
+        asked = time.monotonic()
         async with self._refreshing:
-            changes, loaded = await asyncio.gather(self._store.changes(), self._store.loaded())
-            for change in changes:
+            if self._refreshed > asked:
+                return  # another, begun since, has read what this one would
+            begun = time.monotonic()
+            loaded = await self._store.loaded()
+            for change in await self._store.changes():
                 self._note(change)
             await self._note_loaded(self._store, loaded)
+            self._refreshed = begun
 
     def _note(self, change: Change) -> None:
         key = (change.type, change.id)
@@ -145,6 +152,7 @@ class Terminology:
             described.value_set,
             described.supplements,
             described.about,
+            described.oids,
         )
         self._stored[key] = entry
         self.catalogue.add(entry)
@@ -303,6 +311,7 @@ async def _expanded(remote: Remote, value_set: str) -> list[tuple[str, str]]:
 
 
 def _is_known(sources: Sources, system: str, code: str, canonical: str) -> bool | None:
+    system = sources.catalogue.url_of(system)
     if canonical:
         set = sources.value_set(canonical)
         if set is None:

@@ -14,6 +14,7 @@ from fhirserver.app import Parts
 from fhirserver.cli import app
 from fhirserver.errors import Unavailable
 from fhirserver.model.definitions import Definitions
+from fhirserver.request import Request
 from fhirserver.settings import Settings, to_environment
 from fhirserver.storage import concepts as module
 from fhirserver.storage import loaded_systems as module_of_loading
@@ -202,13 +203,16 @@ def test_what_was_interrupted_goes_on(
 
         with pytest.raises(Unavailable):
             await LoadedSystems(parts.database).load(many, "1", stop)
+        # The last rows are there, but not yet noted as done.
+        noted = parts.database.collection("loaded_systems")
+        await noted.update_one({"_id": many.head.called}, {"$set": {"done": 25}})
         await parts.server.terminology.refresh()
         assert parts.server.terminology.loaded == []
 
     async def resumed(parts: Parts) -> None:
         told: list[int] = []
         assert await LoadedSystems(parts.database).load(many, "1", told.append) == 101
-        assert told == [75, 100, 101]
+        assert told == [50, 75, 100, 101]
         assert await LoadedSystems(parts.database).load(many, "1", told.append) == 0
         terminology = parts.server.terminology
         active = [f"c{n}" for n in range(101) if n % 3]
@@ -246,6 +250,24 @@ def test_a_code_that_comes_twice_is_one(database: Callable[..., Any], many: Syst
     async def run(parts: Parts) -> None:
         twice = replace(many, concepts=lambda: itertools.chain(*(itertools.islice(many.concepts(), 2),) * 2))
         assert await LoadedSystems(parts.database).load(twice, "1", quiet) == 2
+
+    database(run)
+
+
+def test_what_is_purged_is_gone(database: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resource that vanishes from its collection, without a deletion, is found out by listing all."""
+
+    async def run(parts: Parts) -> None:
+        terminology = parts.server.terminology
+        set = {**value_set("x", listed("dog")), "id": "x"}
+        assert (await parts.server.answer(Request("PUT", "ValueSet/x", resource=set))).status == 201
+        assert await terminology.verify("", "dog", "ValueSet/x") == "known"
+        await parts.database.collection("ValueSet").delete_one({"_id": "x"})
+        monkeypatch.setattr(module, "EVERYTHING", 0.0)
+        assert await terminology.verify("", "dog", "ValueSet/x") == "cannot tell"
+        assert await terminology.verify("", "dog", "ValueSet/x") == "cannot tell"
+        assert (await parts.server.answer(Request("PUT", "ValueSet/x", resource=set))).status == 201
+        assert await terminology.verify("", "dog", "ValueSet/x") == "known"
 
     database(run)
 

@@ -209,6 +209,9 @@ def test_a_write_is_seen_at_once(api: httpx2.Client) -> None:
         (f"/CodeSystem/$validate-code?coding={GENDER}|other", True, ""),
         (f"/CodeSystem/$validate-code?url={ANIMALS}&coding={GENDER}|other", False, "not a code of"),
         ("/CodeSystem/animals/$validate-code?code=dog", True, ""),
+        ("/CodeSystem/$validate-code?url=urn:oid:2.16.840.1.113883.5.4&code=AMB", True, ""),
+        ("/ValueSet/$validate-code?url=http://terminology.hl7.org/ValueSet/v3-ActEncounterCode"
+         "&system=urn:oid:2.16.840.1.113883.5.4&code=AMB", True, ""),
         (f"/CodeSystem/$validate-code?url={ANIMALS}&version=1.0&code=dog", True, ""),
     ],
 )  # fmt: skip
@@ -295,6 +298,8 @@ def test_lookup_of_some_properties(api: httpx2.Client) -> None:
         (f"system={ACT}&code=AMB", "ambulatory"),
         (f"system={ANIMALS}&code=animal&version=1.0", "Animal"),
         ("system=urn:ietf:bcp:47&code=fr-FR", "fr-FR"),
+        ("system=urn:oid:2.16.840.1.113883.5.4&code=AMB", "ambulatory"),
+        ("system=urn:oid:2.16.840.1.113883.6.8&code=mg", "mg"),
     ],
 )
 def test_lookup_of_all_sorts(api: httpx2.Client, query: str, display: str) -> None:

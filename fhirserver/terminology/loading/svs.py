@@ -6,21 +6,11 @@ from typing import Any
 from lxml import etree
 
 from fhirserver.model.json import Resource
+from fhirserver.terminology.catalogue import OIDS
 from fhirserver.terminology.loading.content import Content, Options, need
 from fhirserver.terminology.loading.folder import Folder, Unreadable
 
 NOS = "https://mos.esante.gouv.fr/NOS/"
-OIDS = {
-    "2.16.840.1.113883.6.1": "http://loinc.org",
-    "2.16.840.1.113883.6.96": "http://snomed.info/sct",
-    "2.16.840.1.113883.6.8": "http://unitsofmeasure.org",
-    "2.16.840.1.113883.6.73": "http://www.whocc.no/atc",
-    "2.16.840.1.113883.6.3": "http://hl7.org/fhir/sid/icd-10",
-    "1.0.3166.1.2.2": "urn:iso:std:iso:3166",
-    "1.2.840.10008.2.16.4": "http://dicom.nema.org/resources/ontology/DCM",
-}
-"""The systems that FHIR has a url for: https://hl7.org/fhir/R4/terminologies-systems.html; others are
-``urn:oid:``."""
 _oid = re.compile(r"[0-2](\.(0|[1-9]\d*))+").fullmatch
 
 
