@@ -169,6 +169,8 @@ def _markdown(rounds: list[Round], options: argparse.Namespace) -> str:
             f"- Machine: {machine()}; commit {commit()}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             f"- {options.calls} calls of each in a round, seed {options.seed}; for each size one server",
             "  process with an embedded engine of its own, asked in turn; `text_search` is off there",
+            f"- What else ran: load average {os.getloadavg()[2]:.1f} (the measurement alone: about 1), so",
+            "  compare columns, not milliseconds with other tables",
             f"- Goal, p50 at {last:,} at most {GOAL} times that at {first:,}: met by {within} of {counted}",
             "  searches without a star",
             "",

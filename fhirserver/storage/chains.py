@@ -11,6 +11,7 @@ from dataclasses import replace
 from fhirserver.errors import TooCostly
 from fhirserver.search import query as q
 from fhirserver.search.contained import alone, inside
+from fhirserver.search.criteria import any_of
 from fhirserver.storage.coded import has_coded, listed
 from fhirserver.storage.database import Database, run
 from fhirserver.storage.documents import Document
@@ -40,12 +41,12 @@ async def resolve(database: Database, type: str, condition: q.Condition) -> q.Co
         case q.And(parts):
             return q.And(await _each(database, type, await _narrowed(database, type, parts)))
         case q.Or(parts):
-            return q.Or(await _each(database, type, parts))
+            return any_of(await _each(database, type, parts))
         case q.Not(inner):
             return q.Not(await resolve(database, type, inner))
         case q.Refers(parameter, target, inner):
             found = _refers(parameter, target, await _ids(database, target, inner))
-            return q.Or((found, inside(target, inner, parameter))) if alone(inner) else found
+            return any_of([found, inside(target, inner, parameter)]) if alone(inner) else found
         case q.Referred(own, source, parameter, inner):
             return _ids_of(await _referred(database, source, inner, parameter, own))
         case q.Within():

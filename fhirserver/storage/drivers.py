@@ -76,6 +76,8 @@ EVERYTHING = Driver(({"seq": {"$gt": 0}},), ALL)
 def choose(condition: q.Condition) -> Driver:
     """The driver of a condition without chains."""
     match condition:
+        case q.Nothing():
+            return Driver((), 0)
         case q.Ids(ids):
             return Driver(({"_id": {"$in": list(ids)}},), 0)
         case q.Keys(keys):
@@ -83,7 +85,7 @@ def choose(condition: q.Condition) -> Driver:
         case q.Range(low, high):
             return Driver(({"sorted": {"$gte": low, "$lt": high}},), _spread(low, high))
         case q.KeyRange(low, high):
-            return Driver(({"keys": {"$gte": low, "$lt": high}},), 80)
+            return Driver(({"keys": {"$gte": low, "$lt": high}},), SELDOM if low[0] == CONTAINED else 80)
         case q.Updated(low, high):
             bounds = {op: v for op, v in (("$gte", low), ("$lt", high)) if v is not None}
             return Driver(({"updated": bounds},), 40 if low is not None else 75) if bounds else EVERYTHING
@@ -177,6 +179,8 @@ def _breadth(key: str) -> int:
 
 def _spread(low: str, high: str) -> int:
     """How much of a collection a range may match: bounds that begin alike enclose little."""
+    if low.startswith(CONTAINED):
+        return min(_spread(low.partition(">")[2], high.partition(">")[2]), SELDOM)
     name, _, start = low.partition("|")
     end = high.partition("|")[2]
     if low.startswith("@Patient/"):
