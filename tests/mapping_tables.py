@@ -29,7 +29,7 @@ KINDS: Final = {
     "results": ("ORU, OUL: results and alerts", ("ORU", "OUL")),
     "orders": ("ORM, OML, OMG: orders", ("ORM", "OML", "OMG")),
     "documents": ("MDM: documents", ("MDM",)),
-    "vaccinations": ("VXU: vaccinations", ("VXU",)),
+    "vaccinations": ("VXU, RSP: vaccinations", ("VXU", "RSP")),
     "appointments": ("SIU: appointments", ("SIU",)),
     "deliveries": ("ZAM: what became of a mail (CI-SIS)", ("ZAM",)),
 }

@@ -107,6 +107,25 @@ def vaccination_to_entries(message: Message, context: Context) -> Subject:
     return subject
 
 
+def history_to_entries(message: Message, context: Context) -> Subject:
+    """Patient, Immunization, Observation of a registry's answer with one patient's history (profile Z32).
+
+    Raises:
+        Held: it is another answer: several candidates, none, a forecast.
+    """
+    pid = the_pid(message)
+    count = len(message.all("PID"))
+    if count > 1:
+        issue = Issue("error", "multiple-matches", f"The answer names {count} patients", "PID")
+        raise Held(issue.text, issue)
+    if not str(message.msh[21][1]).upper().startswith("Z32"):
+        issue = Issue("error", "not-supported", "The answer is no vaccination history (Z32)", "MSH-21")
+        raise Held(issue.text, issue)
+    subject = add_patient(pid, context, assert_it=context.source.demographics, pd1=message.find("PD1"))
+    add_immunizations(list(vaccinations(message.segments)), subject, context)
+    return subject
+
+
 def appointment_to_entries(message: Message, context: Context) -> Subject:
     """Patient, Encounter, Appointment."""
     the_pid(message)
@@ -169,6 +188,7 @@ CLINICAL_EVENTS: Final[dict[str, Callable[[Message, Context], Subject | None]]] 
     **dict.fromkeys(("ORM^O01", "OML^O21", "OML^O33", "OMG^O19"), order_to_entries),
     **dict.fromkeys((f"MDM^T{number:02}" for number in range(1, 12)), document_to_entries),
     "VXU^V04": vaccination_to_entries,
+    "RSP^K11": history_to_entries,
     **dict.fromkeys((f"SIU^S{number}" for number in (*range(12, 25), 26)), appointment_to_entries),
     **dict.fromkeys(("ZAM^Z01", "ZAM^Z02", "ZAM^Z03"), delivery_to_entries),
 }

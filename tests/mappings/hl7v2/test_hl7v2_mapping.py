@@ -236,6 +236,15 @@ def test_no_dose_is_lost(first: str, second: str, doses: int) -> None:
     assert len({i["value"] for dose in found for i in dose["identifier"]}) == doses
 
 
+@pytest.mark.parametrize(
+    ("profile", "pids", "text"),
+    [("Z31^CDCPHINVS", [PID, PID], "names 2 patients"), ("Z42^CDCPHINVS", [PID], "no vaccination history")],
+)
+def test_an_answer_that_is_no_history_is_held(profile: str, pids: list[str], text: str) -> None:
+    with pytest.raises(Held, match=text):
+        mapped("RSP^K11", "MSA|AA|1", "QAK|1|OK", *pids, msh=f"|||||||||{profile}")
+
+
 def test_the_same_allergy_twice_is_one_and_said() -> None:
     result = mapped("ADT^A08", PID, "AL1|1|DA|^Iode|SV", "AL1|2|DA|^ iode |MI")
     assert [allergy["criticality"] for allergy in resources(result, "AllergyIntolerance")] == ["high"]
