@@ -20,8 +20,9 @@ test: install  ## everything the project checks
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
-bench: install  ## measure a server of its own; writes benchmarks/results.md
+bench: install  ## measure servers of its own; writes benchmarks/results.md and benchmarks/feed.md
 	$(BIN)/python -m benchmarks.run $(BENCH)
+	$(BIN)/python -m benchmarks.feed
 
 validator-cases: install  ## agreement with the official validator on a copy of FHIR/fhir-test-cases
 	$(BIN)/python -m benchmarks.validator_cases $(CASES)
