@@ -139,8 +139,12 @@ def _in_value_set(sources: Sources, set: ValueSet, coding: Coding, abstract: str
         text = f"Whether {coding.named} is in {set.called[:200]} cannot be told: "
         return Found(coding, None, text + _unknown(sources, coding.system, version))
     known = _in_code_system(system, coding, abstract) if system else Found(coding, True)
+    if within and known.concept is None and known.result is not False:
+        # Of a system that is not known here the value set itself may tell the display.
+        told = next((c.concepts[coding.code] for c in set.includes if coding.code in c.concepts), {})
+        return Found(coding, True, "", Concept(coding.code, told.get("display", "")), known.version)
     if within:
-        return known if known.concept or known.result is False else Found(coding, True, version=known.version)
+        return known
     reason = "" if known.result else f"; {known.message}" if known.message else ""
     text = f"The code {coding.named} is not in the value set {set.called[:200]}{reason}"
     return Found(coding, False, text, known.concept, known.version)

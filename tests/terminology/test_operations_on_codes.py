@@ -236,6 +236,16 @@ def test_validate_code_of_a_concept(api: httpx2.Client) -> None:
     assert f"{ANIMALS}|fish" in found["message"]
 
 
+def test_validate_code_of_a_system_that_is_not_known(api: httpx2.Client) -> None:
+    include = {"system": BREEDS, "concept": [{"code": "pug", "display": "Pug"}]}
+    asked = parameters(
+        ("valueSet", "resource", value_set("x", include)),
+        ("coding", "valueCoding", {"system": BREEDS, "code": "pug"}),
+    )
+    found = told(api.post("/ValueSet/$validate-code", json=asked))
+    assert found == {"result": True, "display": "Pug", "code": "pug", "system": BREEDS}
+
+
 def test_validate_code_in_what_comes_along(api: httpx2.Client) -> None:
     system = animals(concept=[{"code": "zebra"}])
     asked = parameters(("codeSystem", "resource", system), ("code", "valueCode", "zebra"))
