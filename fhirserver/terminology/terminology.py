@@ -118,6 +118,9 @@ class Terminology:
                 await self.refresh()
             except Unavailable:
                 log.warning("changes of the terminology cannot be read now")
+            except Exception as error:
+                # One resource must not end the watch over all; its text may be quoted: only the kind is told.
+                log.error("changes of the terminology failed unforeseen", kind=type(error).__name__)
             await asyncio.sleep(POLL)
 
     async def refresh(self) -> None:
@@ -161,7 +164,7 @@ class Terminology:
             self._sources(Answers()).compile(entry, change.resource)
         except (FHIRError, Missing):
             pass  # whoever asks for it is told
-        except (AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, RecursionError) as error:
             log.warning("not usable as terminology", kind=type(error).__name__, resource="/".join(key))
 
     async def _note_loaded(self, store: Store, loaded: Sequence[LoadedSystem]) -> None:
