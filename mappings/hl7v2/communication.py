@@ -75,15 +75,14 @@ def add_dispatches(
             continue
         text = dispatch.texts.get("patient" if is_patient else "professionals", "")
         _add(who, address, status, sender, sent, context, text)
-    if dispatch.patient and not to_patient:
+    words = dispatch.texts.get("patient", "")
+    if (dispatch.patient or (dispatch.patient is None and words)) and not to_patient:
         if "INVISIBLE_PATIENT" in hidden:
             text = "The document is hidden from the patient: not sent to them"
             context.issue("warning", "business-rule", text, "OBX-3")
             return
         address = next((f"{ins}{PATIENT_DOMAIN}" for ins in sorted(sent.subject.sent_ins)), "")
-        _add(
-            sent.subject.reference, address, status, sender, sent, context, dispatch.texts.get("patient", "")
-        )
+        _add(sent.subject.reference, address, status, sender, sent, context, words)
     for prt in participations:
         if participation_of(prt) == "REPLY":
             prt.mark_read(1, 2, 3, 15)  # where a mail program would answer to

@@ -109,6 +109,19 @@ def test_the_words_of_a_mail_are_sent_with_it() -> None:
     assert "contentReference" in communication["payload"][1]
 
 
+@pytest.mark.parametrize(("wanted", "sent"), [("", 1), ("Y", 1), ("N", 0)])
+def test_words_to_the_patient_are_a_message_to_the_patient(wanted: str, sent: int) -> None:
+    words = base64.b64encode(b"Bonjour").decode()
+    mail = f"OBX|9|ED|CORPSMAIL_PATIENT^x^MetaDMPMSS||^TEXT^^Base64^{words}||||||F"
+    flag = [f"OBX|8|CWE|DESTMSSANTEPAT^x^MetaDMPMSS||{wanted}^^YN||||||F"] if wanted else []
+    result = mapped("MDM^T02", PID, "TXA|1|CN|||||||||D-1", "OBX|1|TX|x||y||||||F", mail, *flag)
+    communications = resources(result, "Communication")
+    assert len(communications) == sent
+    for one in communications:
+        assert one["recipient"] == [one["subject"]]
+        assert one["payload"][0] == {"contentString": "Bonjour"}
+
+
 @pytest.mark.parametrize(
     ("event", "segments", "text"),
     [
