@@ -169,14 +169,18 @@ class Catalog:
         state = _state(path)
         if state == self._file_state:
             return
-        self._file_state = state  # a file at fault is told of once
-        definitions = read_file(path)
+        try:
+            definitions = read_file(path)
+        except BadRequest:
+            self._file_state = state  # a file at fault is told of once
+            raise
         stored = await self.versions.all()
         for name, definition in definitions.items():
             await self.versions.put(name, dump(definition), "file")
         for one in stored:
             if one.origin == "file" and one.name not in definitions:
                 await self.versions.delete(one.name, "file")
+        self._file_state = state
 
 
 def read_file(path: Path) -> dict[str, SourceDefinition]:

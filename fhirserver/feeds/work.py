@@ -20,10 +20,13 @@ from fhirserver.storage.owners import BEAT, Owners
 
 PARALLEL = 64
 """So many inputs of different patients are processed at once: they share round trips and commits."""
+PARALLEL_MEDIUM = 16
 PARALLEL_LARGE = 4
+SMALL_BYTES = 64 * 1024
+"""Of larger content fewer are processed at once, and fewest of what is not kept."""
 BACKLOG_ITEMS = 1000
 BACKLOG_BYTES = 256 * 1024 * 1024
-KEPT_BYTES = 64 * 1024
+KEPT_BYTES = 1024 * 1024
 """Larger raw content is read from the inbox again when its turn comes."""
 STOP_SECONDS = 20.0
 TIDY_BEATS = 24
@@ -49,6 +52,7 @@ class Work:
         self._owners = Owners(inbox.database, name)
         self._turns = Turns()
         self._slots = asyncio.Semaphore(PARALLEL)
+        self._medium_slots = asyncio.Semaphore(PARALLEL_MEDIUM)
         self._large_slots = asyncio.Semaphore(PARALLEL_LARGE)
         self.backlog = Backlog(BACKLOG_ITEMS, BACKLOG_BYTES)
         self._running: dict[str, asyncio.Task[Outcome]] = {}
@@ -138,6 +142,11 @@ class Work:
         if not task.cancelled() and task.exception() is not None:
             self._missing = True
 
+    def _slots_for(self, size: int) -> asyncio.Semaphore:
+        if size <= SMALL_BYTES:
+            return self._slots
+        return self._medium_slots if size <= KEPT_BYTES else self._large_slots
+
     async def _process(self, item: Item, turn: Turn, raw: bytes | None) -> Outcome:
         async with self.backlog.holding(item.size if raw else 0), turn:
             await self._earlier(item)
@@ -147,7 +156,7 @@ class Work:
                 try:
                     if attempts > item.attempts + 1 and not await self._inbox.is_waiting(item.id):
                         return (await self._inbox.get(item.id)).outcome  # a person has decided meanwhile
-                    async with self._slots if item.size <= KEPT_BYTES else self._large_slots:
+                    async with self._slots_for(item.size):
                         content = raw if raw is not None else await self._inbox.raw(item)
                         outcome = await self._processing.process(item, content, repeated=attempts > 1)
                     await self._finishing(item, content, outcome)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from fhirserver.errors import BadRequest, NotFound, VersionConflict
+from fhirserver.errors import BadRequest, NotFound, Unavailable, VersionConflict
 from fhirserver.feeds.catalog import Catalog, read_file
 from fhirserver.feeds.origin import Origin
-from fhirserver.storage.sources import SourceVersions
+from fhirserver.storage.sources import SourceVersion, SourceVersions
 from tests.feeds.conftest import Feed, OpenFeed
 from tests.feeds.messages import adt, message
 
@@ -248,3 +248,28 @@ async def test_a_definition_that_is_not_usable_here_holds(feed: Feed) -> None:
     await catalog.refresh()
     sender = catalog.identify(feed.receiver.open("hl7v2", adt("1"), Origin("mllp")), Origin("mllp"))
     assert (sender.name, sender.definition.intake) == ("lab", "hold")
+
+
+class Away(SourceVersions):
+    """Definitions of a database that does not answer at first."""
+
+    away = True
+
+    async def put(self, *arguments: Any, **options: Any) -> SourceVersion:
+        if self.away:
+            raise Unavailable("not now")
+        return await super().put(*arguments, **options)
+
+
+async def test_file_is_taken_once_the_database_answers(feed: Feed, tmp_path: Path) -> None:
+    path = tmp_path / "sources.toml"
+    path.write_text(FILE)
+    versions = Away(feed.inbox.database)
+    settings = feed.settings.model_copy(update={"sources_file": path})
+    catalog = Catalog(feed.server, versions, settings)
+    with pytest.raises(Unavailable):
+        await catalog.start()
+    versions.away = False
+    await catalog.start()
+    await catalog.stop()
+    assert [one.name for one in await versions.all()] == ["gam", "lab"]
