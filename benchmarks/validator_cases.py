@@ -153,13 +153,21 @@ class Cases:
     def _rejects(self, answer: Any) -> bool:
         """Whether the official validator finds an error: a count, an OperationOutcome or a file with one."""
         if isinstance(answer, str):
-            answer = {"outcome": json.loads((self._folder / answer).read_bytes())}
+            answer = {"outcome": self._answer(answer)}
         outcome = answer.get("outcome")
         if isinstance(outcome, str):
-            outcome = json.loads((self._folder / outcome).read_bytes())
+            outcome = self._answer(outcome)
         if outcome is not None:
             return any(i["severity"] in ("error", "fatal") for i in outcome.get("issue", ()))
         return int(answer.get("errorCount", 0)) > 0
+
+    def _answer(self, file: str) -> Any:
+        """An OperationOutcome that the manifest names; it lies in ``outcomes``, or beside the manifest."""
+        folders = (self._folder / "outcomes", self._folder)
+        found = next((path for folder in folders if (path := folder / file).exists()), None)
+        if found is None:
+            raise LeftOut("the answer of the official validator is missing")
+        return json.loads(found.read_bytes())
 
 
 def _errors(validator: Validator, resource: dict[str, Any], *profiles: str) -> list[str]:
