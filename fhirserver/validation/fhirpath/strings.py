@@ -51,7 +51,11 @@ def _of(read: Callable[[Node], Any], function: Callable[..., Any], least: int, m
             given = [_one(argument(env, env.this or nodes)) for argument in arguments]
             if focus is None or None in given:
                 return NOTHING
-            return _nodes(function(read(focus), *(node.value for node in given if node)))
+            value, values_of = read(focus), [node.value for node in given if node]
+            try:
+                return _nodes(function(value, *values_of))
+            except (TypeError, ValueError, AttributeError):
+                raise FHIRPathError("an argument is of a wrong type") from None
 
         return evaluate
 
