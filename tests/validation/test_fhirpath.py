@@ -112,7 +112,8 @@ def test_what_is_not_understood(expression: str) -> None:
 @pytest.mark.parametrize(
     "expression",
     ["name and true", "name.single()", "name.given < 'a'", "1 < 'a'", "'a'.matches('(')", "name + 1", "-'a'",
-     "'a'.startsWith(1)", "'a'.substring('x')", "'a'.startsWith(name.first())", "(1 | 2) in (1 | 2)", "code.memberOf('urn:x') or active.memberOf('urn:x')", "conformsTo('urn:x')"],
+     "'a'.startsWith(1)", "'a'.substring('x')", "'a'.startsWith(name.first())", "(1 | 2) in (1 | 2)",
+     "code.memberOf('urn:x') or active.memberOf('urn:x')", "conformsTo('urn:x')"],
 )  # fmt: skip
 def test_what_cannot_be_evaluated(definitions: Definitions, expression: str) -> None:
     with pytest.raises(FHIRPathError):
