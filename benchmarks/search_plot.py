@@ -38,7 +38,7 @@ def main() -> None:
     axes.set_xscale("log")
     axes.set_xlabel("median milliseconds over HTTP")
     axes.grid(axis="x", color="#eeeeee")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper right")
     figure.tight_layout()
     figure.savefig(RESULTS.with_suffix(".png"), dpi=110)
 
