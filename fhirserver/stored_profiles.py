@@ -75,5 +75,5 @@ class StoredProfiles:
 
 
 def concerns(type: str, method: str) -> bool:
-    """Whether a request may have changed them; one without a type may be a Bundle."""
-    return method in ("PUT", "POST", "PATCH", "DELETE") and type in ("", TYPE)
+    """Whether a request may have changed them: that of a Bundle may, too."""
+    return method in ("PUT", "POST", "PATCH", "DELETE") and type in ("Bundle", TYPE)
