@@ -143,6 +143,14 @@ async def bytes_of(form: Form, server: "Server") -> bytes:
     return base64.b64decode(json.stored(form.stored.body).get("data", ""))
 
 
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _choose(forms: list[Form], request: Request) -> Form:
     """The first form of the range that is wanted most. FHIR's own formats are wrappers of any form."""
     accept = request.headers.get("accept", "")
@@ -189,7 +197,7 @@ async def _answer(form: Form, request: Request, server: "Server") -> Result:
         resource: dict[str, Any] = {"resourceType": "Binary", "contentType": form.media_type, "data": data}
         return Result(200, json.format(resource))
     else:
-        text = form.media_type.startswith("text/")
+        text = form.media_type.startswith("text/") and _is_utf8(form.made)
         media_type = f"{form.media_type}; charset=utf-8" if text else form.media_type
         result = Result(
             200, form.made, media_type, headers=dict(PAGE if form.media_type == HTML else binary.INERT)

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from bson import ObjectId
 from gridfs import NoFile
 from gridfs.asynchronous import AsyncGridFSBucket
 from pymongo.errors import PyMongoError
@@ -22,6 +23,7 @@ class Blobs:
         self._bucket = AsyncGridFSBucket(database.raw, "blobs", chunk_size_bytes=CHUNK)
         self._files = database.collection("blobs.files")
         self._chunks = database.collection("blobs.chunks")
+        self._indexed = False
 
     async def put(self, content: bytes) -> str:
         """Store durably and return the digest.
@@ -32,10 +34,28 @@ class Blobs:
         digest = hashlib.sha256(content).hexdigest()
         try:
             if not await self._again(digest):
-                await self._bucket.upload_from_stream(digest, content)
+                await self._upload(digest, content)
         except PyMongoError:
             raise Unavailable("The database does not take the content now") from None
         return digest
+
+    async def _upload(self, digest: str, content: bytes) -> None:
+        """Write the chunks, then the file that names them, as GridFS does.
+
+        The driver looks for the indexes at every upload, by reading a chunk: as much work as writing one. So
+        only the first upload of a process is the driver's.
+        https://github.com/mongodb/specifications/blob/master/source/gridfs/gridfs-spec.md
+        """
+        if not self._indexed:
+            await self._bucket.upload_from_stream(digest, content)
+            self._indexed = True
+            return
+        file = ObjectId()
+        for number, start in enumerate(range(0, len(content), CHUNK)):
+            data = content[start : start + CHUNK]
+            await self._chunks.insert_one({"files_id": file, "n": number, "data": data})
+        row = {"_id": file, "filename": digest, "length": len(content), "chunkSize": CHUNK}
+        await self._files.insert_one({**row, "uploadDate": datetime.now(UTC)})
 
     async def put_stream(self, parts: AsyncIterable[bytes]) -> str:
         """Store durably what arrives in parts, a chunk in memory at a time, and return the digest.
