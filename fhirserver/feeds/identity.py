@@ -59,6 +59,27 @@ def find_patient(entry: Entry, found: dict[Key, list[Found]], issues: list[Issue
     return None
 
 
+def leave_out_foreign_numbers(entry: Entry, found: dict[Key, list[Found]], issues: list[Issue]) -> None:
+    """Leave out numbers that another stored patient goes by: with two of one number nobody finds either."""
+    foreign = {
+        key
+        for key in other_keys(entry)[1]
+        if any(
+            match.stored.id != entry.id and not _is_replaced(match.resource) for match in found.get(key, ())
+        )
+    }
+    if foreign:
+        numbers = entry.resource["identifier"]
+        kept = [i for i in numbers if identifier_key("Patient", i) not in foreign]
+        entry.resource = {**entry.resource, "identifier": kept}
+        text = "Another patient goes by a number of this one: left out. If they are one, a merge says so"
+        issues.append(Issue("warning", "conflict", text, "Patient.identifier"))
+
+
+def _is_replaced(patient: Resource) -> bool:
+    return any(link.get("type") == "replaced-by" for link in patient.get("link", ()))
+
+
 def may_be(sent: Resource, stored: Resource) -> bool:
     """Whether both may be one person: not where both have a national identity (INS) and none in common."""
     here, came = ins_values(stored.get("identifier", [])), ins_values(sent.get("identifier", []))

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from fhirserver.feeds import documents
 from fhirserver.feeds.changes import check_patients, check_stored
 from fhirserver.feeds.entries import Entry, fold, join, leave_out_types
-from fhirserver.feeds.identity import check_identity, find_patient, other_keys
+from fhirserver.feeds.identity import check_identity, find_patient, leave_out_foreign_numbers, other_keys
 from fhirserver.feeds.known import leave_out
 from fhirserver.feeds.lateness import keep_what_is_newer
 from fhirserver.feeds.lookup import Found, Key, find, find_ids, identifier_key, named, survivor_of
@@ -147,6 +147,8 @@ async def _look_up(work: _Work, renamed: Collection[str], server: Server, seed: 
             entry.id = entry.found.stored.id
             if entry.url in renamed:
                 check_renamed(entry, found)
+            elif entry.asserts:
+                leave_out_foreign_numbers(entry, found, work.issues)
         elif entry.type == "Patient" and (patient := find_patient(entry, found, work.issues)):
             _take_for(entry, patient)
         elif entry.key:

@@ -321,3 +321,13 @@ async def test_ins_finds_before_other_numbers(feed: Feed) -> None:
     await feed.put({**patient(IPP), "id": "q"})
     await apply(feed, put("urn:uuid:a", patient(LAB, IPP, INS), LAB))
     assert (await feed.only("Patient", identifier="L1"))["id"] == "p"
+
+
+async def test_number_of_another_patient_is_not_taken(feed: Feed) -> None:
+    """Found by the INS, with a local number that somebody else goes by: both stay findable."""
+    await feed.put({**patient(INS, typed(LAB, "PI")), "id": "p"})
+    await feed.put({**patient(typed(IPP, "PI")), "id": "q"})
+    resolved = await apply(feed, put("urn:uuid:a", patient(INS, typed(IPP, "PI"), gender="female"), INS))
+    assert "a merge says so" in str(resolved.issues)
+    assert (await feed.only("Patient", identifier="P%7C1".replace("%7C", "\\|")))["id"] == "q"
+    assert (await feed.only("Patient", gender="female"))["id"] == "p"
