@@ -233,7 +233,8 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "RiskEvidenceSynthesis": {"status": "active", "population": REFERENCE, "outcome": REFERENCE},
     "Schedule": {"actor": [REFERENCE]},
     "SearchParameter": {
-        "url": "urn:conformance", "name": "conformance", "status": "active", "description": "conformance",
+        # A draft: an active one would be used, and a server may refuse what it cannot use.
+        "url": "urn:conformance", "name": "conformance", "status": "draft", "description": "conformance",
         "code": "conformance", "base": ["Account"], "type": "number",
     },
     "ServiceRequest": {"status": "active", "intent": "order", "subject": REFERENCE},

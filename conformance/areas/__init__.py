@@ -20,4 +20,5 @@ from conformance.areas import (  # noqa: I001  # the order in which they are sho
     operations as operations,
     terminology as terminology,
     documents as documents,
+    queries as queries,
 )

@@ -343,6 +343,19 @@ def ended(target: Target, answer: Answer) -> None:
     expect.status(target.request("DELETE", location), 202, 204)
 
 
+@check(
+    AREA,
+    "SearchParameter/$status tells which of them can be searched",
+    "searchparameter.html",
+    "SearchParameter/$status",
+    "SearchParameter/create",
+)
+def search_parameter_status(target: Target) -> None:
+    expect.resource(target.get("SearchParameter/$status"), "Parameters")
+    draft = target.create("SearchParameter")["id"]
+    expect.outcome(target.get(f"SearchParameter/{draft}/$status"), 404)
+
+
 @check(AREA, "An operation that is none is refused", "operations.html", "{type}/read")
 def unknown(target: Target) -> None:
     for path in (f"{target.type}/$conformance-unknown", "$conformance-unknown"):

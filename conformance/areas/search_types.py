@@ -97,21 +97,22 @@ def token(target: Target) -> None:
     AREA, "token: boolean and CodeableConcept", "search.html#token", *needs("Patient", "active", "language")
 )
 def token_types(target: Target) -> None:
-    french = {"system": "urn:ietf:bcp:47", "code": "fr"}
+    french, german = ({"system": "urn:ietf:bcp:47", "code": code} for code in ("fr", "de"))
     ask(
         target,
         "Patient",
         {
             "a": {"active": True, "communication": [{"language": {"coding": [french]}}]},
-            "b": {"active": False, "communication": [{"language": {"coding": [{"code": "fr"}]}}]},
-            "c": {"communication": [{"language": {"text": "fr"}}]},
+            "b": {"active": False, "communication": [{"language": {"coding": [german]}}]},
+            "c": {"communication": [{"language": {"coding": [german], "text": "fr"}}]},
         },
         {
             "active=true": "a",
             "active=false": "b",
-            "language=fr": "ab",
+            "language=fr": "a",
+            "language=fr,de": "abc",
             "language=urn:ietf:bcp:47|fr": "a",
-            "language=|fr": "b",
+            "language=|fr": "",
         },
     )
 
