@@ -17,9 +17,13 @@ _NUMBERS: Final = frozenset({"PI", "MR", "PT"})
 
 
 def other_keys(entry: Entry) -> tuple[list[Key], list[Key]]:
-    """The other identifiers that may find the patient of an entry: each INS, and the other numbers."""
+    """The other identifiers that may find the patient of an entry: each INS, and the other numbers; of a
+    visit its other numbers, such as that of the preadmission."""
     ins: list[Key] = []
     numbers: list[Key] = []
+    if entry.type == "Encounter" and entry.asserts:
+        sent = (i for i in entry.resource.get("identifier", ()) if i.get("use") != "old")
+        return [], [key for i in sent if (key := identifier_key("Encounter", i)) != entry.key]
     for identifier in entry.resource.get("identifier", ()) if entry.type == "Patient" else ():
         key = identifier_key("Patient", identifier)
         if key == entry.key or not key.system or not key.value or identifier.get("use") == "old":
@@ -59,6 +63,14 @@ def find_patient(entry: Entry, found: dict[Key, list[Found]], issues: list[Issue
     return None
 
 
+def find_visit(entry: Entry, found: dict[Key, list[Found]]) -> Found | None:
+    """The one stored visit that has another number of this one: what a preadmission has become."""
+    if entry.type != "Encounter":
+        return None
+    matches = {m.stored.id: m for key in other_keys(entry)[1] for m in found.get(key, ())}
+    return next(iter(matches.values())) if len(matches) == 1 else None
+
+
 def leave_out_foreign_numbers(entry: Entry, found: dict[Key, list[Found]], issues: list[Issue]) -> None:
     """Leave out numbers that another stored patient goes by: with two of one number nobody finds either."""
     foreign = {
@@ -70,14 +82,18 @@ def leave_out_foreign_numbers(entry: Entry, found: dict[Key, list[Found]], issue
     }
     if foreign:
         numbers = entry.resource["identifier"]
-        kept = [i for i in numbers if identifier_key("Patient", i) not in foreign]
+        kept = [i for i in numbers if identifier_key(entry.type, i) not in foreign]
         entry.resource = {**entry.resource, "identifier": kept}
-        text = "Another patient goes by a number of this one: left out. If they are one, a merge says so"
-        issues.append(Issue("warning", "conflict", text, "Patient.identifier"))
+        text = (
+            f"Another {entry.type} goes by a number of this one: left out. If they are one, a merge says so"
+        )
+        issues.append(Issue("warning", "conflict", text, f"{entry.type}.identifier"))
 
 
-def _is_replaced(patient: Resource) -> bool:
-    return any(link.get("type") == "replaced-by" for link in patient.get("link", ()))
+def _is_replaced(resource: Resource) -> bool:
+    if resource["resourceType"] == "Encounter":
+        return bool(resource["status"] == "entered-in-error")
+    return any(link.get("type") == "replaced-by" for link in resource.get("link", ()))
 
 
 def may_be(sent: Resource, stored: Resource) -> bool:

@@ -28,7 +28,7 @@ _JOINED_OF: Final = {"Encounter": ("period", "hospitalization"), "DocumentRefere
 """Elements of which an input may say a part: what it does not say of them stays."""
 
 
-_CHOICE: Final = re.compile(r"\A_|(?:Boolean|DateTime|Integer)\Z")
+_CHOICE: Final = re.compile(r"\A_|(?:Age|Boolean|DateTime|Integer|Period|String)\Z")
 
 
 def merge(stored: Resource, sent: Resource, cleared: Iterable[str] = ()) -> Resource:

@@ -12,7 +12,13 @@ from zoneinfo import ZoneInfo
 from fhirserver.feeds import documents
 from fhirserver.feeds.changes import check_patients, check_stored
 from fhirserver.feeds.entries import Entry, fold, join, leave_out_types
-from fhirserver.feeds.identity import check_identity, find_patient, leave_out_foreign_numbers, other_keys
+from fhirserver.feeds.identity import (
+    check_identity,
+    find_patient,
+    find_visit,
+    leave_out_foreign_numbers,
+    other_keys,
+)
 from fhirserver.feeds.known import leave_out
 from fhirserver.feeds.lateness import keep_what_is_newer
 from fhirserver.feeds.lookup import Found, Key, find, find_ids, identifier_key, named, survivor_of
@@ -151,6 +157,8 @@ async def _look_up(work: _Work, renamed: Collection[str], server: Server, seed: 
                 leave_out_foreign_numbers(entry, found, work.issues)
         elif entry.type == "Patient" and (patient := find_patient(entry, found, work.issues)):
             _take_for(entry, patient)
+        elif visit := find_visit(entry, found):
+            entry.found, entry.id = visit, visit.stored.id
         elif entry.key:
             entry.id = entry.key.id
     if repeated:

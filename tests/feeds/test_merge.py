@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fhirserver.feeds.merge import equal, merge, point
+from fhirserver.feeds.merge import absent, equal, merge, point
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,8 @@ def test_point() -> None:
         "author": [{"reference": "urn:uuid:c"}],
     }
     assert resource["subject"] == {"reference": "urn:uuid:a"}
+
+
+def test_absent_gives_no_second_answer() -> None:
+    stored, sent = {"onsetString": "childhood"}, {"onsetDateTime": "2015", "recordedDate": "2016"}
+    assert absent(stored, sent) == {"recordedDate": "2016"}

@@ -165,3 +165,24 @@ async def test_times_that_contradict_lose_no_message(feed: Feed) -> None:
     encounter = await run(feed, admitted, left)
     assert encounter["period"] == {"end": "2026-03-04T10:00:00+01:00"}
     assert (encounter["status"], history(encounter)) == ("finished", ["A 5-"])
+
+
+def with_preadmission(raw: bytes) -> bytes:
+    return raw.replace(b"|A||||", f"|A||PRE7^^^&{OID}.3&ISO^VN||".encode())
+
+
+def preadmission() -> bytes:
+    return with_preadmission(step("1", "A05", 1, "A").replace(f"V1^^^&{OID}.2&ISO^VN".encode(), b""))
+
+
+async def test_a_preadmission_becomes_the_visit(feed: Feed) -> None:
+    encounter = await run(feed, preadmission(), with_preadmission(step("2", "A01", 2, "A")))
+    assert (encounter["status"], history(encounter)) == ("in-progress", ["A 2-*"])
+    assert sorted(i["value"] for i in encounter["identifier"]) == ["PRE7", "V1"]
+
+
+async def test_number_of_another_visit_is_not_taken(feed: Feed) -> None:
+    for raw in (preadmission(), step("2", "A01", 2, "A"), with_preadmission(step("3", "A08", 3, "A"))):
+        _, outcome = await feed.take(raw)
+    assert "a merge says so" in str(outcome.issues)
+    assert len(await feed.search("Encounter", identifier="PRE7")) == 1
