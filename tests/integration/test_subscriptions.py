@@ -306,7 +306,7 @@ def test_status_and_events_can_be_asked_for(
         assert status["events-since-subscription-start"]["valueString"] == "3"
     replayed = api.get(f"/Subscription/{id}/$events?eventsSinceNumber=2&eventsUntilNumber=3").json()
     assert (replayed["type"], len(replayed["entry"])) == ("history", 3)
-    assert validator.validate(replayed) == []
+    assert errors(validator, replayed) == []
     assert [e["resource"] for e in replayed["entry"][1:]] == patients[1:]
     less = api.get(f"/Subscription/{id}/$events?content=id-only").json()
     assert [len(less["entry"]), family in json.dumps(less)] == [4, False]
