@@ -14,14 +14,10 @@ from fhirserver.feeds.merge import absent, equal
 from fhirserver.feeds.places import joined
 from fhirserver.model import json
 from fhirserver.model.json import Resource
+from fhirserver.search.query import Range
 from fhirserver.server import Server
 from mappings.core.effects import Movement
 from mappings.core.result import Issue
-
-_NEWER: Final = 50
-"""So many newer messages are looked through for one of the source."""
-_TOGETHER: Final = 100
-"""So many resources are asked about at once."""
 
 _FILLED: Final = frozenset(
     {"Patient", "RelatedPerson", "Encounter", "AllergyIntolerance", "Condition", "Practitioner"}
@@ -107,14 +103,13 @@ async def _newer(event: Resource, references: list[str], server: Server) -> Newe
     recorded, source = event.get("recorded"), _source(event)
     if not recorded or not source:
         return newer
-    wanted = sorted(set(references))
-    for start in range(0, len(wanted), _TOGETHER):
-        targets = ",".join(wanted[start : start + _TOGETHER])
-        query = server.compile("Provenance", [("target", targets), ("recorded", f"gt{recorded}")])
-        page = await server.repository.search(query, None, _NEWER)
-        for other in (json.stored(stored.body) for stored in page.resources):
-            if _source(other) == source and _trigger(other)[:1] == _trigger(event)[:1]:
-                newer.references |= set(_targets(other))
+    later = server.compile("Provenance", [("recorded", f"gt{recorded}")]).condition
+    assert isinstance(later, Range)
+    keys = [f"target|{reference}" for reference in dict.fromkeys(references)]
+    for stored in await server.repository.lookups.beyond("Provenance", keys, later):
+        other = json.stored(stored.body)
+        if _source(other) == source and _trigger(other)[:1] == _trigger(event)[:1]:
+            newer.references |= set(_targets(other))
     return newer
 
 

@@ -44,16 +44,20 @@ async def check_references(resource: Resource, request: Request, unit: Unit, ser
 
 async def missing(resource: Resource, unit: Unit, server: "Server", severity: Severity) -> list[Issue]:
     """The literal references to resources of this server that do not exist."""
+    named = {literal: reference.parse(literal) for literal in links.literals(resource)}
+    targets = list(dict.fromkeys((r.type, r.id) for r in named.values() if r.is_local))
+    exist = await asyncio.gather(*(_exists(type, id, unit, server) for type, id in targets))
+    gone = {target for target, there in zip(targets, exist, strict=True) if not there}
+    if not gone:
+        return []
     places: dict[tuple[str, str], str] = {}
     for literal, path in links.references(resource):
-        parsed = reference.parse(literal)
-        if parsed.is_local:
-            places.setdefault((parsed.type, parsed.id), path)
-    exist = await asyncio.gather(*(_exists(type, id, unit, server) for type, id in places))
+        target = named[literal].type, named[literal].id
+        if named[literal].is_local and target in gone:
+            places.setdefault(target, path)
     return [
         Issue(severity, "not-found", f"There is no {type}/{id} on this server", path)
-        for ((type, id), path), there in zip(places.items(), exist, strict=True)
-        if not there
+        for (type, id), path in places.items()
     ]
 
 

@@ -17,6 +17,8 @@ CONDITIONAL = re.compile(r"^[A-Z][A-Za-z]+\?.")
 VERSIONED = re.compile(r"(?P<address>.+)/_history/[A-Za-z0-9\-.]{1,64}")
 NARRATIVE_LINK = re.compile(r"""((?:href|src)\s*=\s*["'])([^"'#]+)""")
 LINK_TYPES = frozenset(("uri", "url", "oid", "uuid"))
+_REFERENCE = frozenset(("reference",))
+_NARRATIVE = frozenset(("div",))
 
 
 @lru_cache(maxsize=4)
@@ -51,9 +53,32 @@ def references(resource: Resource) -> Iterator[tuple[str, str]]:
     return walk(_own(resource), resource.get("resourceType", ""))
 
 
+def literals(resource: Resource) -> dict[str, None]:
+    """Every different ``Reference.reference``: quick, because every write asks; ``references`` has places."""
+    found: dict[str, None] = {}
+    _collect(_own(resource), found)
+    return found
+
+
+def _collect(element: dict[str, Any], found: dict[str, None]) -> None:
+    for name, value in element.items():
+        kind = value.__class__
+        if kind is str:
+            if name == "reference":
+                found[value] = None
+        elif kind is dict:
+            _collect(value, found)
+        elif kind is list:
+            for item in value:
+                if item.__class__ is dict:
+                    _collect(item, found)
+
+
 def conditional(resource: Resource) -> dict[str, str]:
     """The conditional references (``Patient?identifier=...``) and where each stands, as FHIRPath."""
     found: dict[str, str] = {}
+    if not any(map(CONDITIONAL.match, literals(resource))):
+        return found
     for literal, path in references(resource):
         if CONDITIONAL.match(literal):
             found.setdefault(literal, path)
@@ -64,7 +89,7 @@ def relative(resource: Resource, bases: frozenset[str]) -> Resource:
     """The resource with absolute references to one of these bases made relative."""
 
     def strip(name: str, text: str) -> str:
-        if name != "reference" or not text.startswith("http"):
+        if not text.startswith("http"):
             return text
         for base in bases:
             rest = text.removeprefix(f"{base}/")
@@ -72,11 +97,11 @@ def relative(resource: Resource, bases: frozenset[str]) -> Resource:
                 return rest
         return text
 
-    return _changed(resource, strip) if _has_absolute(_own(resource)) else resource
+    return _changed(resource, strip, _REFERENCE) if _has_absolute(_own(resource)) else resource
 
 
 def _has_absolute(element: dict[str, Any]) -> bool:
-    """Whether there is anything to strip: quick, because every write asks."""
+    """Whether there is anything to strip: quick, as ``literals`` is."""
     for name, value in element.items():
         kind = value.__class__
         if kind is str:
@@ -106,11 +131,9 @@ def rewrite(resource: Resource, target: Callable[[str], str | None], names: froz
     def change(name: str, text: str) -> str:
         if name in names:
             return link(text)
-        if name == "div":
-            return NARRATIVE_LINK.sub(lambda m: m[1] + link(m[2]), text)
-        return text
+        return NARRATIVE_LINK.sub(lambda m: m[1] + link(m[2]), text)
 
-    return _changed(resource, change)
+    return _changed(resource, change, names | _NARRATIVE)
 
 
 def _own(resource: Resource) -> Resource:
@@ -119,20 +142,43 @@ def _own(resource: Resource) -> Resource:
     return resource
 
 
-def _changed(resource: Resource, change: Callable[[str, str], str]) -> Resource:
-    """A copy with its strings changed, of which all that did not change is the resource's own."""
+def _changed(resource: Resource, change: Callable[[str, str], str], names: frozenset[str]) -> Resource:
+    """A copy with the strings of these names changed; what did not change in it is the resource's own."""
 
-    def walk(value: Any, name: str) -> Any:
-        if isinstance(value, str):
-            return change(name, value)
-        if isinstance(value, dict):
-            made = {key: walk(part, key) for key, part in value.items()}
-            return made if any(made[key] is not part for key, part in value.items()) else value
-        if isinstance(value, list):
-            items = [walk(part, name) for part in value]
-            return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-        return value
+    def walk(element: dict[str, Any]) -> dict[str, Any]:
+        made = element
+        for name, value in element.items():
+            kind = value.__class__
+            if kind is str:
+                new: Any = change(name, value) if name in names else value
+            elif kind is dict:
+                new = walk(value)
+            elif kind is list:
+                new = walk_list(value, name)
+            else:
+                continue
+            if new is not value:
+                if made is element:
+                    made = dict(element)
+                made[name] = new
+        return made
+
+    def walk_list(items: list[Any], name: str) -> list[Any]:
+        made = items
+        for position, value in enumerate(items):
+            kind = value.__class__
+            if kind is dict:
+                new: Any = walk(value)
+            elif kind is str and name in names:
+                new = change(name, value)
+            else:
+                continue
+            if new is not value:
+                if made is items:
+                    made = list(items)
+                made[position] = new
+        return made
 
     own = _own(resource)
-    changed = walk(own, "")
+    changed = walk(own)
     return resource if changed is own else {**resource, **changed}

@@ -1,4 +1,8 @@
-"""Questions that are asked together are answered together: one round trip for all of them."""
+"""Questions that are asked together are answered together: one round trip for all of them.
+
+What is asked while a round is under way waits for the next one: the busier the server, the fewer round trips
+each question takes, and what was asked at about the same time stays together.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
@@ -11,38 +15,39 @@ MOST = 500
 
 
 class Gathering(Generic[Question, Answer]):
-    """Collects what is asked until the event loop has run everything that is ready, then asks once.
+    """Collects what is asked until the event loop has run everything that is ready, then asks once, and again
+    as long as more was asked meanwhile: a question is always answered by what is read after it was asked.
 
-    ``answer`` is given at most ``MOST`` different questions and answers every one of them.
+    ``answer`` is given at most ``MOST`` different questions and answers every one of them; it must not ask
+    here itself.
     """
 
     def __init__(self, answer: Callable[[list[Question]], Awaitable[Mapping[Question, Answer]]]) -> None:
         self._answer = answer
         self._waiting: dict[Question, asyncio.Future[Answer]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
 
     async def ask(self, question: Question) -> Answer:
         """Raises what ``answer`` raises."""
         future = self._waiting.get(question)
         if future is None:
-            if not self._waiting:
-                task = asyncio.create_task(self._run())
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
             future = self._waiting[question] = asyncio.get_running_loop().create_future()
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._run())
         return await asyncio.shield(future)
 
     async def _run(self) -> None:
         await asyncio.sleep(0)
-        waiting, self._waiting = self._waiting, {}
-        questions = list(waiting)
-        for start in range(0, len(questions), MOST):
-            part = questions[start : start + MOST]
-            try:
-                answers = await self._answer(part)
-            except Exception as error:  # whoever asked is told
-                for question in part:
-                    waiting[question].set_exception(error)
-            else:
-                for question in part:
-                    waiting[question].set_result(answers[question])
+        while self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            questions = list(waiting)
+            for start in range(0, len(questions), MOST):
+                part = questions[start : start + MOST]
+                try:
+                    answers = await self._answer(part)
+                except Exception as error:  # whoever asked is told
+                    for question in part:
+                        waiting[question].set_exception(error)
+                else:
+                    for question in part:
+                        waiting[question].set_result(answers[question])

@@ -3,22 +3,36 @@
 Those asked at the same time, such as by the entries of one transaction, share a round trip.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pymongo.errors import PyMongoError
 
 from fhirserver.errors import Unavailable
-from fhirserver.search.query import Keys, Query
+from fhirserver.search.query import Keys, Query, Range
 from fhirserver.storage import pipeline
 from fhirserver.storage.commit import Lock
-from fhirserver.storage.database import Database, Document
+from fhirserver.storage.database import Database, Document, run
 from fhirserver.storage.documents import FIELDS, Stored, from_document
 from fhirserver.storage.gathering import Gathering
 
 TO_DECIDE = 2
 """So many matches decide: none, one, or too many."""
+NEWEST = 50
+"""So many of what lies beyond a bound are looked at."""
 IDENTIFIER = "identifier|"
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What has an index key, and an entry in ``sorted`` that is in a range (``search.query.Range``)."""
+
+    type: str
+    key: str
+    low: str
+    high: str
 
 
 class Lookups:
@@ -29,6 +43,7 @@ class Lookups:
         self._locks: Gathering[str, Lock] = Gathering(self._read_locks)
         self._keys: Gathering[tuple[str, str], list[Stored]] = Gathering(self._read_keys)
         self._existing: Gathering[tuple[str, str], bool] = Gathering(self._read_existing)
+        self._beyond: Gathering[Beyond, list[Stored]] = Gathering(self._read_beyond)
 
     async def lock(self, key: str) -> Lock:
         """A lock's count, to be read before the criteria it stands for are evaluated."""
@@ -50,6 +65,14 @@ class Lookups:
             return (await pipeline.page(self._database, query, None, limit)).resources
         except PyMongoError:
             raise Unavailable("The database does not answer now") from None
+
+    async def beyond(self, type: str, keys: Iterable[str], bounds: Range) -> list[Stored]:
+        """The newest resources that have one of these index keys and an entry between the bounds, such as
+        ``recorded|2025-...``: at most ``NEWEST`` of each key.
+        """
+        asked = (Beyond(type, key, bounds.low, bounds.high) for key in keys)
+        found = await asyncio.gather(*map(self._beyond.ask, asked))
+        return list({stored.id: stored for one in found for stored in one}.values())
 
     async def having(self, type: str, keys: Sequence[str], limit: int) -> list[str]:
         """The references (``Patient/1``) of at most ``limit`` resources that have one of these index keys."""
@@ -77,16 +100,53 @@ class Lookups:
         return {key: Lock(key, seen.get(key, 0)) for key in keys}
 
     async def _read_existing(self, asked: list[tuple[str, str]]) -> dict[tuple[str, str], bool]:
-        found: set[tuple[str, str]] = set()
-        for type, ids in _by_type(asked).items():
+        async def of_type(type: str, ids: list[str]) -> set[tuple[str, str]]:
             rows = await self._find(type, {"_id": {"$in": ids}}, {"seq": 1})
-            found |= {(type, row["_id"]) for row in rows if row.get("seq")}
-        return {question: question in found for question in asked}
+            return {(type, row["_id"]) for row in rows if row.get("seq")}
+
+        found = await asyncio.gather(*(of_type(type, ids) for type, ids in _by_type(asked).items()))
+        there = set().union(*found)
+        return {question: question in there for question in asked}
 
     async def _read_keys(self, asked: list[tuple[str, str]]) -> dict[tuple[str, str], list[Stored]]:
-        answers: dict[tuple[str, str], list[Stored]] = {}
-        for type, keys in _by_type(asked).items():
-            answers |= {(type, key): found for key, found in (await self._by_key(type, keys)).items()}
+        types = _by_type(asked)
+        found = await asyncio.gather(*(self._by_key(type, keys) for type, keys in types.items()))
+        return {
+            (type, key): stored
+            for type, answers in zip(types, found, strict=True)
+            for key, stored in answers.items()
+        }
+
+    async def _read_beyond(self, asked: list[Beyond]) -> dict[Beyond, list[Stored]]:
+        groups: dict[tuple[str, str], list[Beyond]] = defaultdict(list)
+        for one in asked:
+            groups[one.type, one.high].append(one)
+        found = await asyncio.gather(*map(self._beyond_of, groups.values()))
+        return {one: stored for answers in found for one, stored in answers.items()}
+
+    async def _beyond_of(self, asked: list[Beyond]) -> dict[Beyond, list[Stored]]:
+        """Of one type and parameter: all from the least bound on, of which each takes its own."""
+        type, high, low = asked[0].type, asked[0].high, min(one.low for one in asked)
+        stages: list[Document] = [
+            {"$match": {"keys": {"$in": list({one.key: None for one in asked})}}},
+            {"$match": {"seq": {"$gt": 0}, "sorted": {"$elemMatch": {"$gte": low, "$lt": high}}}},
+            {"$sort": {"seq": -1}},
+            {"$limit": NEWEST},
+            {"$project": {**FIELDS, "keys": 1, "sorted": 1, "seq": 1}},
+        ]
+        try:
+            rows = await run(self._database.collection(type), stages)
+        except PyMongoError:
+            raise Unavailable("The database does not answer now") from None
+        if len(rows) == NEWEST and len(asked) > 1:
+            # One of them has many and hides the others'.
+            return {one: (await self._beyond_of([one]))[one] for one in asked}
+        answers: dict[Beyond, list[Stored]] = {one: [] for one in asked}
+        for row in rows:
+            stored, keys = from_document(type, row["_id"], row), set(row["keys"])
+            for one in asked:
+                if one.key in keys and any(one.low <= entry < high for entry in row["sorted"]):
+                    answers[one].append(stored)
         return answers
 
     async def _by_key(self, type: str, keys: list[str]) -> dict[str, list[Stored]]:
