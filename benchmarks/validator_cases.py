@@ -171,7 +171,7 @@ class Cases:
 
 
 def _errors(validator: Validator, resource: dict[str, Any], *profiles: str) -> list[str]:
-    issues = validator.validate(resource, profiles=profiles)
+    issues = validator.validate(resource, profiles=profiles, advice=True)  # as $validate does
     return [f"{i.expression}: {i.text}" for i in issues if i.severity in ("error", "fatal")]
 
 

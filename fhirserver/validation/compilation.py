@@ -8,7 +8,7 @@ from typing import Any
 from fhirserver.model import ucum
 from fhirserver.model.definitions import Element, Structure, Type, ValueSet
 from fhirserver.validation.bindings import binding, code_test, codes_of, unknown_codes
-from fhirserver.validation.bundle_rules import FullUrls, WholeDocument
+from fhirserver.validation.bundle_rules import FullUrls, Links, SearchResults, WholeDocument
 from fhirserver.validation.constraints import Expressed, Native
 from fhirserver.validation.extensions import ExtensionRule, Known
 from fhirserver.validation.invariants import NEEDS, violations
@@ -84,7 +84,9 @@ class _Compilation:
         rules.required = tuple(required)
         rules.invariants = tuple(self._invariants(structure))
         if structure.path == "Bundle":
-            rules.invariants += (("entry", FullUrls()), ("entry", WholeDocument()))
+            types = self._definitions.resource_types
+            rules.invariants += (("entry", FullUrls(types)), ("entry", WholeDocument()))
+            rules.invariants += (("link", Links()), ("entry", SearchResults(types)))
 
     def _invariants(self, structure: Structure) -> list[tuple[str, Invariant]]:
         found: list[tuple[str, Invariant]] = []

@@ -127,6 +127,30 @@ MESSAGES: dict[str, Message] = {
     "full-url": Message(
         "fullUrl ends with {stated}, the resource is {found}",
         "fullUrl se termine par {stated}, la ressource est {found}", _BUNDLES + "#bundle-unique"),
+    "full-url-missing": Message(
+        "an entry needs a fullUrl, except in transactions and batches",
+        "une entrée demande un fullUrl, sauf dans les transactions et les lots", _BUNDLES + "#bundle-unique"),
+    "full-url-relative": Message(
+        "fullUrl has to be absolute, not {value}",
+        "fullUrl doit être absolu, pas {value}", _BUNDLES + "#bundle-unique"),
+    "link-duplicate": Message(
+        "there is more than one link {relation}", "il y a plus d'un lien {relation}", _BUNDLES),
+    "not-an-outcome": Message(
+        "the outcome of a search is an OperationOutcome, not {found}",
+        "le résultat annexe d'une recherche est un OperationOutcome, pas {found}", _BUNDLES),
+    "found-without-id": Message(
+        "what a search finds has an id", "ce qu'une recherche trouve a un id", _BUNDLES),
+    "not-searched": Message(
+        "the search was for {wanted}, this is {found}",
+        "la recherche portait sur {wanted}, ceci est {found}", _BUNDLES),
+    "relative-in-document": Message(
+        "{reference} is relative to the fullUrl of its entry, and no entry has the fullUrl that this gives",
+        "{reference} est relative au fullUrl de son entrée ; aucune entrée n'a le fullUrl ainsi formé",
+        _BUNDLES + "#references"),
+    "twice-in-document": Message(
+        "{reference} is in the document more than once: its version has to be named",
+        "{reference} est plusieurs fois dans le document : sa version doit être nommée",
+        "documents.html#content"),
     "not-in-document": Message(
         "{reference} is not in the document: what its Composition refers to has to be",
         "{reference} n'est pas dans le document : ce que sa Composition référence doit y être",

@@ -72,6 +72,12 @@ class Report:
             url = SPECIFICATION + message.page
             self.issues.append(Issue(severity, code, text, expression(node), rule=key, url=url))
 
+    def strict(self, node: Node, code: str, key: str, /, **values: Any) -> None:
+        """Say what the specification forbids and real senders do: an error where advice is wanted, else
+        nothing, for nobody is better off when a record is refused for it."""
+        if self.advice:
+            self.note("error", node, code, key, **values)
+
     def breach(
         self, node: Node, rule: str, text: Said, *, severity: Severity = "error", url: str = ""
     ) -> None:
