@@ -13,17 +13,20 @@ KEY_SYSTEM = "urn:x-fhirserver:key"
 
 def prune(element: Any) -> Any:
     """Drop what is empty (None, "", [], {}) at every depth; None when nothing is left."""
-    match element:
-        case dict():
-            kept = {k: p for k, v in element.items() if (p := prune(v)) is not None}
-            return kept or None
-        case list():
-            items = [p for v in element if (p := prune(v)) is not None]
-            return items or None
-        case None | "":
-            return None
-        case _:
-            return element
+    kind = element.__class__
+    if kind is str:
+        return element or None
+    if kind is dict:
+        kept = {}
+        for name, part in element.items():
+            if part.__class__ is not str:
+                part = prune(part)
+            if part is not None and part != "":
+                kept[name] = part
+        return kept or None
+    if kind is list:
+        return [p for part in element if (p := prune(part)) is not None] or None
+    return None if element == "" else element
 
 
 def derived_identifier(source: str, kind: str, *parts: str) -> Element:

@@ -23,7 +23,7 @@ class Field:
         self._segment = segment
         self._number = number
         self._component = component
-        self._separator = (segment.delimiters.component, segment.delimiters.subcomponent, "")[level]
+        self._separator = segment.separators[level]
         self._parts: list[Field] | None = None
 
     def __getitem__(self, number: int) -> "Field":
@@ -36,13 +36,15 @@ class Field:
         raw = self.raw
         if not raw or raw == NULL:
             return ""
-        delimiters = self._segment.delimiters
-        if self._separator and (delimiters.component in raw or delimiters.subcomponent in raw):
+        component, subcomponent, _ = self._segment.separators
+        if self._separator and (component in raw or subcomponent in raw):
             return str(self.parts()[0])
         return _unescaped(raw, self._segment)
 
     def __bool__(self) -> bool:
         """Whether it has content: not absent, not null, not only separators."""
+        if not self.raw:
+            return False
         return any(str(part) for part in self.parts()) if self._separator else bool(str(self))
 
     @property
@@ -81,13 +83,14 @@ class Segment:
     ``number`` counts the segments of the same name from 1. Looking at a field marks it as read.
     """
 
-    __slots__ = ("_fields", "_read", "codec", "delimiters", "name", "number", "raw")
+    __slots__ = ("_fields", "_read", "codec", "delimiters", "name", "number", "raw", "separators")
 
     def __init__(self, raw: str, number: int, delimiters: Delimiters, codec: str) -> None:
         self.raw = raw
         self.name = raw[:3]
         self.number = number
         self.delimiters = delimiters
+        self.separators = (delimiters.component, delimiters.subcomponent, "")
         self.codec = codec
         self._fields: list[str] | None = None
         self._read: set[int] = set()
