@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     )
     document_patch: Literal["metadata", "any"] = Field(
         "metadata",
-        description="what PATCH may change of a DocumentReference: status, securityLabel, isArchived; anything",
+        description="what PATCH may change of a DocumentReference: its status, labels, archiving; anything",
     )
     document_withdrawal: Literal["author", "organization", "anyone"] = Field(
         "organization",

@@ -16,6 +16,12 @@ LONGEST = 2_000_000
 
 WRONG = {
     "Observation-clinical-gender": "its performer is an Encounter",
+    "SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject": "a long id",
+    **{
+        f"SearchParameter-{kind}-extensions-{type}-{name}": "a SearchParameter without base"
+        for kind, type in (("codesystem", "CodeSystem"), ("valueset", "ValueSet"))
+        for name in ("author", "effective", "end", "keyword", "workflow")
+    },
 }
 """Examples that break R4 themselves, and how."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TYPES = frozenset(Settings.model_fields["resource_types"].default)
 ALONE = frozenset({"Bundle", "OperationOutcome", "Parameters"})
+DEFINING = frozenset({"CodeSystem", "ConceptMap", "SearchParameter", "ValueSet"})
+"""The examples of these are FHIR's own definitions, thousands, which the server has already."""
 JSON, XML = "application/fhir+json", "application/fhir+xml"
 
 
@@ -26,7 +28,7 @@ def official() -> dict[str, bytes]:
 
 
 def test_they_are_all_there(official: dict[str, bytes]) -> None:
-    assert len(official) > 250
+    assert len(official) > 4000
     assert set(WRONG) <= set(official)
 
 
@@ -71,7 +73,7 @@ def test_they_are_stored_as_json_and_read_as_xml_and_back(
     """PUT JSON, GET XML, PUT that XML: no new version, because nothing changed."""
     for name, body in official.items():
         resource = json.parse_resource(body)
-        if resource["resourceType"] in ALONE or name in WRONG:
+        if resource["resourceType"] in ALONE | DEFINING or name in WRONG:
             continue
         path = f"/{resource['resourceType']}/{resource['id']}"
         stored = wire.put(path, content=body, headers={"Content-Type": JSON})
