@@ -11,9 +11,10 @@ https://hl7.org/fhir/R4/search.html#text
 
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Literal
 
 from fhirserver.errors import BadRequest, TooCostly
 from fhirserver.model.json import Resource
@@ -33,6 +34,9 @@ LONGEST = 40
 """Longer words are no words: they are compared by their first so many characters."""
 MOST = 32
 """So many words may be asked at once, so deep may parentheses be."""
+
+SHORT = 64
+"""Strings of so many characters are folded once for many resources."""
 
 MORE = "+"
 _SAID = ":said"
@@ -59,7 +63,9 @@ def entries(index: Index, resource: Resource, scope: Scope) -> None:
     narrative = fold_all(_narrative(resource)[:LENGTH])
     _write(index, NARRATIVE, narrative, ())
     if scope == "content":
-        texts = _APART.join(filter(None, map(fold_all, _strings(resource))))
+        said: list[str] = []
+        _collect(resource, said)
+        texts = _APART.join(filter(None, map(_folded, said)))
         _write(index, CONTENT, texts[:LENGTH], narrative.split(" "))
 
 
@@ -80,18 +86,32 @@ def _write(index: Index, code: str, folded: str, known: Iterable[str]) -> None:
         index.intervals.append((f"{code}{_SAID}", folded, ""))
 
 
-def _strings(value: Any) -> Iterator[str]:
-    """The strings of a resource that say something to people."""
-    match value:
-        case dict():
-            for name, inner in value.items():
-                if name not in _silent:
-                    yield from _strings(inner)
-        case list():
-            for inner in value:
-                yield from _strings(inner)
-        case str() if not _no_text(value):
-            yield value
+def _collect(element: Resource, found: list[str]) -> None:
+    """The strings of an element, of all names but the silent ones; some of them say nothing to people."""
+    for name, value in element.items():
+        if name in _silent:
+            continue
+        kind = value.__class__
+        if kind is str:
+            found.append(value)
+        elif kind is dict:
+            _collect(value, found)
+        elif kind is list:
+            for item in value:
+                if item.__class__ is dict:
+                    _collect(item, found)
+                elif item.__class__ is str:
+                    found.append(item)
+
+
+def _folded(text: str) -> str:
+    return _folded_short(text) if len(text) <= SHORT else _folded_short.__wrapped__(text)
+
+
+@lru_cache(maxsize=8192)
+def _folded_short(text: str) -> str:
+    """The words of a string that says something to people, "" of others. Codes and displays come again."""
+    return "" if _no_text(text) else fold_all(text)
 
 
 # --- what is asked
