@@ -60,6 +60,8 @@ def narrow(conditions: Iterable[Condition]) -> Condition:
     parts = tuple(_flat(conditions))
     if not parts:
         return Everything()
+    if len(parts) == 1 and isinstance(parts[0], Keys):
+        return parts[0]  # nothing follows from it alone; every conditional write asks this
     coarse = (*_named(parts), *_dated(parts))
     found = (*_with_patient(parts), *_with_code(parts), *coarse, *_between(parts, ""), *parts)
     return found[0] if len(found) == 1 else And(found)
