@@ -20,11 +20,14 @@ _KEY = re.compile(rb'"\s*:')
 
 
 def parse(body: bytes) -> Any:
-    """Decode a body, refusing what JSON leaves undefined: duplicate names, lone surrogates, a BOM.
+    """Decode a body, refusing what JSON leaves undefined: duplicate names, lone surrogates.
+
+    A byte order mark before it is passed over, as RFC 8259, 8.1 lets readers do.
 
     Raises:
         MalformedBody: with the line and column where the text goes wrong.
     """
+    body = body.removeprefix(b"\xef\xbb\xbf")
     try:
         value = _decode(body)
     except msgspec.DecodeError as error:
@@ -98,8 +101,6 @@ def _refuse_duplicates(body: bytes) -> None:
 
 
 def _where(body: bytes, reason: str) -> str:
-    if body.startswith(b"\xef\xbb\xbf"):
-        return "it starts with a byte order mark"
     found = re.search(r"\(byte (\d+)\)", reason)
     if not found:
         return "it ends before its time or has a lone surrogate" if "truncated" in reason else reason

@@ -107,8 +107,8 @@ class _Compilation:
         if type.code == "Resource":
             return [ResourceRule(name, step, many, self._validate)]
         if type.code == "Extension":
-            known, definitions = self._known, self._definitions
-            return [ExtensionRule(name, step, many, self._rules[type.structure], known, definitions)]
+            known, knowledge = self._known, self._knowledge
+            return [ExtensionRule(name, step, many, self._rules[type.structure], known, knowledge)]
         if type.structure:
             rules = self._rules[type.structure]
             return [ComplexRule(name, step, choice, many, rules, self._extras(element, type))]

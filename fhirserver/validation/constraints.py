@@ -86,6 +86,19 @@ class Expressed:
             return True
 
 
+def _contained(root: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """The resources a fragment may name: contained in the resource; of a Bundle, in any of its resources, for
+    an expression about the Bundle does not say in which one it stands."""
+    entries = root.get("entry") if root.get("resourceType") == "Bundle" else None
+    inside = [entry.get("resource") for entry in _objects(entries)]
+    for resource in (root, *_objects(inside)):
+        yield from _objects(resource.get("contained"))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if type(one) is dict] if type(value) is list else []
+
+
 def unchecked(rule: str, error: Exception, node: Node, report: Report) -> None:
     why = str(error) if isinstance(error, FHIRPathError) else type(error).__name__
     report.note("warning", node, "incomplete", "invariant-unchecked", rule=rule, why=why)
@@ -106,14 +119,25 @@ def environment(item: Any, scope: Scope, knowledge: Knowledge) -> Env:
     )
 
 
+def selects(expression: str, element: Mapping[str, Any], scope: Scope, knowledge: Knowledge) -> bool:
+    """Whether an expression about the scope's resource finds this very element, an object or the ``_name`` of
+    a primitive; where it cannot be evaluated, it may."""
+    resource = knowledge.model.resource(scope.resource)
+    try:
+        found = compile_expression(expression)(environment(resource, scope, knowledge), [resource])
+    except (FHIRPathError, ArithmeticError, RecursionError):
+        return True
+    return any(one.value is element or one.twin is element for one in found)
+
+
 def resolved(literal: str, scope: Scope, knowledge: Knowledge) -> Mapping[str, Any] | None:
     """What a reference points to: a contained resource, one in the same Bundle, or (nothing is fetched) an
     empty resource of the type that the reference names."""
     if literal == "#":
         return scope.root
     if literal.startswith("#"):
-        for one in scope.root.get("contained", ()):
-            if type(one) is dict and one.get("id") == literal[1:]:
+        for one in _contained(scope.root):
+            if one.get("id") == literal[1:]:
                 return one
         return None
     inside: Mapping[str, Any] | None = scope.bundle.get(literal)

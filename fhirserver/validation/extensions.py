@@ -9,6 +9,8 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from fhirserver.model.definitions import Definitions
+from fhirserver.validation.constraints import selects
+from fhirserver.validation.knowledge import Knowledge
 from fhirserver.validation.report import Node, Report
 from fhirserver.validation.rules import ComplexRule, Rules, Scope
 
@@ -39,14 +41,14 @@ class Known(Protocol):
 class ExtensionRule(ComplexRule):
     """``extension`` and ``modifierExtension``."""
 
-    __slots__ = ("_definitions", "_known", "_modifier")
+    __slots__ = ("_knowledge", "_known", "_modifier")
 
     def __init__(
-        self, name: str, step: str, many: bool, rules: Rules, known: Known, definitions: Definitions
+        self, name: str, step: str, many: bool, rules: Rules, known: Known, knowledge: Knowledge
     ) -> None:
         super().__init__(name, step, None, many, rules, ())
         self._known = known
-        self._definitions = definitions
+        self._knowledge = knowledge
         self._modifier = name == "modifierExtension"
 
     def check(self, item: Any, parent: dict[str, Any], node: Node, scope: Scope) -> None:
@@ -59,25 +61,53 @@ class ExtensionRule(ComplexRule):
             url = extension["url"]
             definition = self._known.extension(url)
             if definition is not None:
-                self._check(definition, extension, (here, index), scope)
-            elif "/" in url or ":" in url:  # else a part of a complex extension
+                self._check(definition, extension, parent, (here, index), scope)
+            elif ":" in url:
                 self._unknown(url, (here, index), scope.report)
+            elif "url" not in parent:  # else a part of a complex extension
+                place = ((here, index), ".url")
+                scope.report.strict(place, "extension", "extension-relative", url=url[:200])
         if len(item) > 1:
             self._count(item, here, scope.report)
 
-    def _check(self, definition: Extension, extension: dict[str, Any], node: Node, scope: Scope) -> None:
+    def _check(
+        self,
+        definition: Extension,
+        extension: dict[str, Any],
+        parent: dict[str, Any],
+        node: Node,
+        scope: Scope,
+    ) -> None:
         url = definition.url
         if definition.modifier != self._modifier:
             key = "extension-modifier" if definition.modifier else "extension-no-modifier"
             scope.report.add(node, "extension", key, url=url)
-        steps, above = _way(node, scope)
-        if not url.startswith(_LOOSE) and not _is_allowed(
-            definition.contexts, steps, above, scope, self._definitions
-        ):
+        steps = _way(node, scope)
+        if not url.startswith(_LOOSE) and not self._is_allowed(definition.contexts, steps, parent, scope):
             wanted = ", ".join(expression for _, expression in definition.contexts)
             place = ".".join((str(scope.resource.get("resourceType")), *steps))
             scope.report.add(node, "extension", "extension-context", url=url, place=place, wanted=wanted)
         definition.check(extension, node, scope)
+
+    def _is_allowed(
+        self,
+        contexts: tuple[tuple[str, str], ...],
+        steps: tuple[str, ...],
+        parent: dict[str, Any],
+        scope: Scope,
+    ) -> bool:
+        """Whether one of the contexts is the place that the steps lead to, which ``parent`` stands at."""
+        definitions = self._knowledge.definitions
+        places = _places(definitions, str(scope.resource.get("resourceType")), steps)
+        above = _above(steps, parent, scope)
+        for kind, expression in contexts:
+            if kind == "element" and (expression in places or expression.replace("[x]", "") in places):
+                return True
+            if kind == "extension" and above and (":" not in above or above == expression):
+                return True  # Of parts, which have relative urls, the extension around them is not looked at.
+            if kind == "fhirpath" and selects(expression, parent, scope, self._knowledge):
+                return True
+        return not contexts
 
     def _unknown(self, url: str, node: Node, report: Report) -> None:
         if self._modifier:
@@ -93,43 +123,43 @@ class ExtensionRule(ComplexRule):
                 report.note("warning", node, "extension", "extension-repeats", **values)
 
 
-def _way(node: Node, scope: Scope) -> tuple[tuple[str, ...], str]:
-    """The steps from the resource to the element that has the extension, and the url of the extension above
-    it ("" where that is none)."""
+def _way(node: Node, scope: Scope) -> tuple[str, ...]:
+    """The steps from the resource to the element that has the extension."""
     steps: list[str] = []
     while isinstance(node, tuple) and node is not scope.node:
         node, step = node
         if isinstance(step, str):
             steps.append(step[1:])
-    steps = steps[1:]  # without .extension itself
-    steps.reverse()
-    above = "extension" if steps and steps[-1] in ("extension", "modifierExtension") else ""
-    return tuple(steps), above
+    return tuple(reversed(steps[1:]))  # without .extension itself
 
 
-def _is_allowed(
-    contexts: tuple[tuple[str, str], ...],
-    steps: tuple[str, ...],
-    above: str,
-    scope: Scope,
-    definitions: Definitions,
-) -> bool:
-    places = _places(definitions, str(scope.resource.get("resourceType")), steps)
-    for kind, expression in contexts:
-        if kind == "element" and (expression in places or expression.replace("[x]", "") in places):
-            return True
-        if (kind == "extension" and above) or kind == "fhirpath":
-            return True  # Which one it is under, and what an expression says, is not looked at.
-    return not contexts
+def _above(steps: tuple[str, ...], parent: dict[str, Any], scope: Scope) -> str:
+    """The url of the extension that the place is in, itself or in its value; "" where it is in none."""
+    if steps and steps[-1] in _EXTENSIONS:
+        return str(parent.get("url", ""))
+    if len(steps) > 1 and steps[-2] in _EXTENSIONS:
+        return str((_holder(scope.resource, parent) or {}).get("url", ""))
+    return ""
+
+
+_EXTENSIONS = ("extension", "modifierExtension")
+
+
+def _holder(value: Any, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """The object of which the wanted one is an element."""
+    inner = value.values() if type(value) is dict else value if type(value) is list else ()
+    if type(value) is dict and any(item is wanted for item in inner):
+        return value
+    return next((found for item in inner if (found := _holder(item, wanted)) is not None), None)
 
 
 @lru_cache(maxsize=4096)
 def _places(definitions: Definitions, type: str, steps: tuple[str, ...]) -> frozenset[str]:
     """All names a context may give the element: ``Patient.contact.name.family``, ``HumanName.family``,
     ``string``, ``Element``."""
-    paths, structure, kinds = [type], type, {type, "Resource", "Element"}
+    paths, structure, kinds = [type, "Resource"], type, {"Element"}
     if definitions.is_domain_resource(type):
-        kinds.add("DomainResource")
+        paths.append("DomainResource")
     for step in steps:
         name, _, chosen = step.partition(".ofType(")
         code = chosen.rstrip(")")

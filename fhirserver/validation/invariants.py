@@ -5,6 +5,7 @@ content; ``Rules.check`` takes care of that. A key that two definitions use for 
 its path.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
 from typing import Any
@@ -165,6 +166,11 @@ def _fragments(value: Any) -> Iterator[str]:
             yield from _fragments(item)
     elif type(value) is str and value.startswith("#"):
         yield value
+    elif type(value) is str and '"#' in value:  # an image or a link of a narrative
+        yield from _LINKED.findall(value)
+
+
+_LINKED = re.compile(r"""(?:src|href)\s*=\s*["'](#[A-Za-z0-9\-.]{1,64})["']""")
 
 
 Holds = Callable[[Content], bool]

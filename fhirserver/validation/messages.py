@@ -160,6 +160,10 @@ MESSAGES: dict[str, Message] = {
         "the extension {url} is not for {place}, only for {wanted}",
         "l'extension {url} n'est pas pour {place}, seulement pour {wanted}",
         "defining-extensions.html#context"),
+    "extension-relative": Message(
+        "{url} is not absolute: only the parts of an extension have relative urls",
+        "{url} n'est pas absolu : seules les parties d'une extension ont des url relatives",
+        _EXTENSIONS + "#Extension.url"),
     "extension-modifier": Message(
         "the extension {url} changes the meaning: it belongs into modifierExtension",
         "l'extension {url} change le sens : sa place est dans modifierExtension",

@@ -15,7 +15,7 @@ _ATTRIBUTE_NAMES = """
     abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff
     charset cite class colspan compact coords dir frame headers height href hreflang hspace id lang longdesc
     name nowrap rel rev rowspan rules scope shape span src start style summary tabindex title type valign
-    value vspace width http://www.w3.org/XML/1998/namespace|lang
+    value vspace width http://www.w3.org/XML/1998/namespace|lang http://www.w3.org/XML/1998/namespace|space
 """
 _ELEMENTS = frozenset(_ELEMENT_NAMES.split())
 _ATTRIBUTES = frozenset(_ATTRIBUTE_NAMES.split())

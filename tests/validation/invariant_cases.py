@@ -84,6 +84,12 @@ def without(resource: Element, name: str) -> Element:
     return {key: value for key, value in resource.items() if key != name}
 
 
+def image(id: str) -> Any:
+    """A narrative that shows what is contained under the id."""
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml"><img src="#{id}" alt="a"/></div>'
+    return {"status": "additional", "div": div}
+
+
 def contained(**elements: Any) -> Element:
     return {
         "resourceType": "Patient",
@@ -295,6 +301,9 @@ CASES: list[tuple[str, str, Element, Element]] = [
     ("dom-2", "Patient.contained[0].contained",
      contained(contained=[{"resourceType": "Patient", "id": "p"}]), contained()),
     ("dom-3", "Patient.contained[0]", without(contained(), "managingOrganization"), contained()),
+    ("dom-3", "Patient.contained[0]", {**without(contained(), "managingOrganization"), "text": image("x")},
+     {**without(contained(), "managingOrganization"),
+      "text": image(contained()["contained"][0]["id"])}),
     ("dom-4", "Patient.contained[0].meta.versionId", contained(meta={"versionId": "1"}), contained()),
     ("dom-4", "Patient.contained[0].meta.lastUpdated",
      contained(meta={"lastUpdated": "2024-01-01T00:00:00Z"}), contained(meta={"source": "urn:x"})),

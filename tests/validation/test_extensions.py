@@ -2,11 +2,13 @@ from typing import Any
 
 import pytest
 
+from fhirserver.model.definitions import Definitions
 from fhirserver.validation import Validator
 
 Element = dict[str, Any]
 
 BASE = "http://hl7.org/fhir/StructureDefinition/"
+XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
 PLACE = {"url": BASE + "patient-birthPlace", "valueAddress": {"city": "Lyon"}}
 TIME = {"url": BASE + "patient-birthTime", "valueDateTime": "2000-01-01T10:00:00Z"}
 NATIONALITY: Element = {
@@ -83,3 +85,55 @@ def test_an_unknown_extension_is_told_where_advice_is_wanted(validator: Validato
     assert validator.validate(resource) == []
     rules = {issue.rule: issue.severity for issue in validator.validate(resource, advice=True)}
     assert rules == {"extension-unknown": "information"}
+
+
+def extension(url: str, *contexts: tuple[str, str]) -> Element:
+    """The definition of an extension; its contexts are (type, expression)."""
+    return {
+        "resourceType": "StructureDefinition",
+        "url": url,
+        "name": "One",
+        "status": "active",
+        "kind": "complex-type",
+        "abstract": False,
+        "type": "Extension",
+        "baseDefinition": BASE + "Extension",
+        "derivation": "constraint",
+        "context": [{"type": type, "expression": expression} for type, expression in contexts],
+        "differential": {"element": [{"id": "Extension", "path": "Extension"}]},
+    }
+
+
+HOME = {"use": "home", "city": "Lyon"}
+INNER = {"extension": [{"url": "https://example.org/inner", "valueBoolean": True}]}
+OUTER = "https://example.org/outer"
+
+
+@pytest.mark.parametrize(
+    ("context", "right", "wrong", "place"),
+    [
+        (("element", "DomainResource.text"),
+         patient(text={"status": "empty", "div": f"<div {XHTML}>a</div>", **INNER}),
+         patient(name=[{"text": "a", **INNER}]), "Patient.name[0].extension[0]"),
+        (("element", "BackboneElement"), patient(contact=[{"name": {"text": "a"}, **INNER}]),
+         patient(name=[{"text": "a", **INNER}]), "Patient.name[0].extension[0]"),
+        (("fhirpath", "Patient.address.where(use = 'home')"), patient(address=[{**HOME, **INNER}]),
+         patient(address=[{"use": "work", "city": "Lyon", **INNER}]), "Patient.address[0].extension[0]"),
+        (("fhirpath", "Patient.name.family"), patient(name=[{"family": "A", "_family": INNER}]),
+         patient(name=[{"given": ["A"], "_given": [INNER]}]), "Patient.name[0].given[0].extension[0]"),
+        (("extension", OUTER), patient(extension=[{"url": OUTER, **INNER}]),
+         patient(extension=[{"url": OUTER + "2", **INNER}]), "Patient.extension[0].extension[0]"),
+        (("extension", OUTER),
+         patient(extension=[{"url": OUTER, "valueString": "a", "_valueString": INNER}]),
+         patient(extension=[{"url": OUTER + "2", "valueString": "a", "_valueString": INNER}]),
+         "Patient.extension[0].value.ofType(string).extension[0]"),
+    ],
+)  # fmt: skip
+def test_contexts(
+    definitions: Definitions, context: tuple[str, str], right: Element, wrong: Element, place: str
+) -> None:
+    validator = Validator(definitions)
+    validator.profiles.put(extension("https://example.org/inner", context))
+    assert [i.text for i in validator.validate(right) if i.severity == "error"] == []
+    errors = [i for i in validator.validate(wrong) if i.severity == "error"]
+    assert [(i.rule, i.expression) for i in errors] == [("extension-context", place)]

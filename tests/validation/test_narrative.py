@@ -13,6 +13,7 @@ XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
         f'<div {XHTML}><table><tbody><tr><td colspan="2">1</td></tr></tbody></table><br/><hr/></div>',
         f'<div {XHTML}><a href="https://example.org">x</a><a name="b">y</a></div>',
         f'<div {XHTML}><img src="#photo" alt=""/></div>',
+        f'<div {XHTML}><pre xml:space="preserve">a  b</pre></div>',
         f"<div {XHTML}><!-- a comment -->x</div>",
         '<h:div xmlns:h="http://www.w3.org/1999/xhtml"><h:p>x</h:p></h:div>',
         f"  <div\n {XHTML}>x</div>\n",

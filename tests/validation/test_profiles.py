@@ -161,6 +161,26 @@ CASES: list[tuple[str, list[Element], Element, Element, str, str]] = [
      {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient()}]},
      {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": observation()}]},
      "profile-min", "Bundle.entry"),
+    ("a profile that is the type of a resource", [
+        element("Bundle.entry.resource", type=[{"code": "Resource", "profile": [BASE + "Patient"]}])],
+     {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient()}]},
+     {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": observation()}]},
+     "profile-choice", "Bundle.entry[0].resource"),
+    ("what an entry's resource contains is found from the Bundle", [
+        element("Bundle", constraint=invariant(
+            "entry.resource.managingOrganization.all(resolve().exists())"))],
+     {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient(
+         contained=[{"resourceType": "Organization", "id": "o", "name": "CH"}],
+         managingOrganization={"reference": "#o"})}]},
+     {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient(
+         managingOrganization={"reference": "urn:uuid:1"})}]},
+     "one-1", "Bundle"),
+    ("slice that only one of the discriminators is about", [
+        element("Patient.identifier", slicing={"rules": "open", "discriminator": [
+            {"type": "value", "path": "system"}, {"type": "value", "path": "use"}]}),
+        slice("Patient.identifier", "nir", min=1), element("Patient.identifier.system", fixedUri=NIR)],
+     patient(identifier=[identifier(NIR)]), patient(identifier=[identifier(IPP)]),
+     "profile-min", "Patient.identifier"),
     ("slice by profile", [
         sliced("Bundle.entry", "profile", "resource", "closed"),
         slice("Bundle.entry", "p"),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fhirserver.model import json
 from fhirserver.validation import Validator
 
 BASE = "https://example.org/fhir/"
@@ -48,6 +49,8 @@ def document(url: str, subject: str, *versions: str) -> dict[str, Any]:
 
 
 CASES: list[tuple[dict[str, Any], str, str]] = [
+    (patient(extension=[{"url": "local", "valueString": "a"}]),
+     "extension-relative", "Patient.extension[0].url"),
     # fullUrl
     (bundle("collection", entry(None, patient(id="1"))), "full-url-missing", "Bundle.entry[0].fullUrl"),
     (bundle("collection", entry("Patient/1", patient(id="1"))),
@@ -77,6 +80,10 @@ def test_an_error_where_advice_is_wanted(
     assert not [i for i in validator.validate(resource) if i.severity == "error"]
     errors = [i for i in validator.validate(resource, advice=True) if i.severity == "error"]
     assert [(i.rule, i.expression) for i in errors] == [(rule, expression)]
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert json.parse_resource(b"\xef\xbb\xbf" + b'{"resourceType": "Patient"}') == patient()
 
 
 @pytest.mark.parametrize(

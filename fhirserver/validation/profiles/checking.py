@@ -12,7 +12,7 @@ from fhirserver.validation.bindings import named
 from fhirserver.validation.codes import allowed
 from fhirserver.validation.fhirpath import FHIRPathError, compile_expression, holds
 from fhirserver.validation.knowledge import Knowledge
-from fhirserver.validation.profiles.elements import MISSING, Constrained, Invariant, Kind
+from fhirserver.validation.profiles.elements import CANONICAL, MISSING, Constrained, Invariant, Kind
 from fhirserver.validation.profiles.placing import Item, agrees, items_of
 from fhirserver.validation.profiles.slicing import Lookup, Slices, Undecided, codings_of
 from fhirserver.validation.references import target_type
@@ -181,6 +181,12 @@ class Checking:
             scope.report.add(item.place, "structure", "profile-choice", **values)
             return
         profiles = [url for k in matching for url in k.profiles]
+        named = set(map(_short, profiles)) & self._definitions.resource_types
+        if named and all(k.profiles for k in matching) and named == set(map(_short, profiles)):
+            if item.node.type not in named and not named & {"Resource", "DomainResource"}:
+                values = {"name": tree.label, "type": item.node.type, "wanted": ", ".join(sorted(named))}
+                scope.report.add(item.place, "structure", "profile-choice", profile=profile, **values)
+            return
         if profiles and all(k.profiles for k in matching):
             self._profiles.check_any(profiles, item, scope)
         targets = [url for k in matching for url in k.targets]
@@ -226,6 +232,10 @@ class Checking:
             return
         text = constraints.said(invariant.key, invariant.human)
         scope.report.breach(item.place, invariant.key, text, severity=severity, url=invariant.source)
+
+
+def _short(canonical: str) -> str:
+    return canonical.removeprefix(CANONICAL)
 
 
 def _brief(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fhirserver.errors import Issue
+from fhirserver.errors import Issue, Severity
 from fhirserver.model import json
 from fhirserver.model.definitions import Definitions, is_usable, trimmed
 from fhirserver.validation import constraints
@@ -53,7 +53,8 @@ class Profile:
             if url not in self._parts and "/" not in url and ":" not in url:
                 values = {"url": shown(url), "extension": self.url, "wanted": ", ".join(self._parts)}
                 place = ((node, ".extension"), index)
-                scope.report.note("warning", place, "extension", "extension-part", **values)
+                severity: Severity = "error" if scope.report.advice else "warning"
+                scope.report.note(severity, place, "extension", "extension-part", **values)
         self.check_item(Item(Node(item, self.type, self.type), node), scope)
 
     def check_item(self, item: Item, scope: Scope) -> None:

@@ -55,21 +55,25 @@ class Slices:
         self._lookup = lookup
 
     def belongs(self, node: Node, slice: Constrained, sliced: Constrained, scope: Scope) -> bool:
-        """Raises Undecided where the discriminators leave it open."""
+        """Whether all discriminators say so that say something about the slice.
+
+        Raises:
+            Undecided: none of them does, or one is not understood.
+        """
         slicing = sliced.slicing
         if slicing is None or not slicing.discriminators:
             raise Undecided("there is no discriminator")
-        return all(
-            self._asked(kind, steps_of(path), node, slice, scope) for kind, path in slicing.discriminators
-        )
-
-    def _asked(self, kind: str, steps: list[str], node: Node, slice: Constrained, scope: Scope) -> bool:
-        if kind == "exists":
-            return self._exists(steps, node, slice, scope)
-        found = self._walk(steps, [node], [slice], kind, scope)
-        if found is None:
-            raise Undecided(f"{slice.label} says nothing about {'.'.join(steps) or '$this'}")
-        return found
+        answers = [
+            self._exists(steps_of(path), node, slice, scope)
+            if kind == "exists"
+            else self._walk(steps_of(path), [node], [slice], kind, scope)
+            for kind, path in slicing.discriminators
+        ]
+        known = [answer for answer in answers if answer is not None]
+        if not known:
+            paths = ", ".join(path for _, path in slicing.discriminators)
+            raise Undecided(f"{slice.label} says nothing about {paths}")
+        return all(known)
 
     def _walk(
         self, steps: list[str], nodes: list[Node], trees: list[Constrained], kind: str, scope: Scope
