@@ -19,6 +19,10 @@ INS_TEST_OIDS: Final = frozenset({"1.2.250.1.213.1.4.10", "1.2.250.1.213.1.4.11"
 IDENTIFIER_TYPE_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
 FR_IDENTIFIER_TYPE_SYSTEM: Final = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0203"
 
+IDENTITY_STATUS_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v2-0445"
+FR_IDENTITY_STATUS_SYSTEM: Final = "https://hl7.fr/ig/fhir/core/CodeSystem/fr-core-cs-v2-0445"
+_IDENTITY_STATUS: Final = frozenset(("AL", "UA", "UD", "US"))
+
 NIR_BILLING_OID: Final = "1.2.250.1.213.1.4.13"
 """The social-security number used for billing: same digits, but not an INS."""
 
@@ -44,6 +48,12 @@ def has_valid_key(ins: str) -> bool:
 
 def is_ins_oid(oid: str) -> bool:
     return oid in INS_TYPES
+
+
+def identity_status(code: str) -> Element:
+    """Code how reliable an identity is (PID-32): HL7's codes, and France's (VALI, PROV, QUAL, DOUT ...)."""
+    known = code in _IDENTITY_STATUS
+    return {"system": IDENTITY_STATUS_SYSTEM if known else FR_IDENTITY_STATUS_SYSTEM, "code": code}
 
 
 def is_ins(identifier: Element) -> bool:

@@ -171,7 +171,8 @@ def _type_and_category(kind: Field, code: Field, context: Context) -> Element:
         context.warn(f"Code {sent[:40]!r} of table 0127 has no mapping", kind, "code-invalid")
     if sent:
         coding = {"system": f"{TERMINOLOGY}v2-0127", "code": " ".join(sent.split())}
-        elements["extension"] = [{"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}}]
+        kept = {"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}}
+        elements["_category"] = [{"extension": [kept]}]
     return elements
 
 

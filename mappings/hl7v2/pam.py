@@ -8,6 +8,7 @@ from typing import Final
 
 from mappings.core.bundle import prune, put
 from mappings.core.codes import V3
+from mappings.core.identity import FR_IDENTITY_STATUS_SYSTEM
 from mappings.core.result import Element
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import (
@@ -28,7 +29,6 @@ from mappings.hl7v2.tables import TERMINOLOGY
 FR_CORE: Final = "https://hl7.fr/ig/fhir/core/"
 RELIABILITY: Final = f"{FR_CORE}StructureDefinition/fr-core-identity-reliability"
 BIRTH_DATE_CORRECTED: Final = f"{FR_CORE}StructureDefinition/fr-core-patient-birthdate-update-indicator"
-IDENTITY_STATUS: Final = f"{FR_CORE}CodeSystem/fr-core-cs-v2-0445"
 COLLECTION: Final = f"{FR_CORE}CodeSystem/fr-core-cs-method-collection"
 PROOF: Final = f"{FR_CORE}CodeSystem/fr-core-cs-mode-validation-identity"
 
@@ -79,7 +79,7 @@ def zfd_to_extensions(zfd: Segment, status: str, context: Context) -> list[Eleme
             _part(
                 "identityStatus",
                 "valueCoding",
-                {"system": IDENTITY_STATUS, "code": status} if status else None,
+                {"system": FR_IDENTITY_STATUS_SYSTEM, "code": status} if status else None,
             ),
             _part("methodCollection", "valueCoding", _coding(COLLECTION, zfd[5])),
             _part("dateCollection", "valueDate", dtm_to_date(zfd[6], context)),

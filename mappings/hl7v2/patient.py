@@ -9,7 +9,7 @@ from typing import Final
 from mappings.core.bundle import mention, prune, put
 from mappings.core.codes import V3
 from mappings.core.effects import Snapshot
-from mappings.core.identity import INS_TEST_OIDS, has_valid_key, is_ins, is_ins_oid
+from mappings.core.identity import INS_TEST_OIDS, has_valid_key, identity_status, is_ins, is_ins_oid
 from mappings.core.result import Element, Held, Issue
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import (
@@ -27,7 +27,7 @@ from mappings.hl7v2.languages import cwe_to_language
 from mappings.hl7v2.people import practitioners, xon_to_reference
 from mappings.hl7v2.reader import Message
 from mappings.hl7v2.segment import Field, Segment
-from mappings.hl7v2.tables import GENDER, MARITAL_STATUS, TERMINOLOGY
+from mappings.hl7v2.tables import GENDER, MARITAL_STATUS
 
 EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
 INSEE_CODE: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
@@ -155,7 +155,7 @@ def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -
     patient: Element = prune(
         {
             "resourceType": "Patient",
-            "meta": {"tag": [{"system": f"{TERMINOLOGY}v2-0445", "code": token(f)} for f in pid.all(32)]},
+            "meta": {"tag": [identity_status(code) for f in pid.all(32) if (code := token(f))]},
             "extension": [
                 _extension("patient-mothersMaidenName", "valueString", str(pid[6][1][1])),
                 _birth_place(addresses, pid[23], context),
