@@ -35,6 +35,20 @@ R4 = ("4.0", "4.0.1")
 VERDICTS = ("agreed", "accepted wrongly", "rejected wrongly")
 TERMINOLOGY = ("ValueSet", "CodeSystem")
 
+OPTIONS = {
+    "allow-comments": False,
+    "bundle-param": None,
+    "crumb-trail": False,
+    "examples": True,
+    "fetch-canonicals": False,
+    "for-publication": False,
+    "noHtmlInMarkdown": False,
+    "security-checks": False,
+    "validateContains": "CHECK_VALID",
+    "validateReference": "IGNORE",
+}
+"""What cases may ask of the official validator that it does not do by default, and its default."""
+
 Case = Mapping[str, Any]
 
 
@@ -84,6 +98,8 @@ class Cases:
     def _outcomes(self, case: Case) -> Iterator[tuple[str, bool, list[str]]]:
         if case.get("use-test") is False:
             raise LeftOut("switched off")
+        if any(case.get(name, usual) != usual for name, usual in OPTIONS.items()):
+            raise LeftOut("an option of the official validator")
         if str(case.get("version", "5.0")) not in R4:
             raise LeftOut("another FHIR version")
         if case.get("packages") or case.get("logical"):

@@ -3,7 +3,6 @@
 https://hl7.org/fhir/R4/bundle.html#bundle-unique
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,10 +11,10 @@ from fhirserver.errors import Severity
 from fhirserver.model import reference
 from fhirserver.validation.report import Node, shown
 from fhirserver.validation.rules import Scope
+from fhirserver.validation.systems import is_absolute
 
 _REQUESTS = ("batch", "transaction")
 _ANSWERS = ("batch-response", "transaction-response")
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:").match
 
 
 class FullUrls:
@@ -39,7 +38,7 @@ class FullUrls:
             if url is None and type_ not in _REQUESTS and type_ not in _ANSWERS:
                 if resource.get("resourceType") != "OperationOutcome" and "_fullUrl" not in entry:
                     scope.report.strict(place, "required", "full-url-missing")
-            elif type(url) is str and not _ABSOLUTE(url):
+            elif type(url) is str and not is_absolute(url):
                 scope.report.strict(place, "invalid", "full-url-relative", value=shown(url))
             elif type(url) is str:
                 stated, found = reference.parse(url), (resource.get("resourceType"), resource.get("id"))

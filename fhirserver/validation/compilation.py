@@ -28,6 +28,7 @@ from fhirserver.validation.rules import (
     Scope,
     TwinRule,
 )
+from fhirserver.validation.systems import SYSTEMS, AbsoluteSystem, Supplement
 
 Validate = Callable[[Any, Node, Scope, bool], object]
 """Validates a resource inside another one, the last argument says whether it is contained."""
@@ -83,6 +84,10 @@ class _Compilation:
                 required.append((element.name, frozenset(names)))
         rules.required = tuple(required)
         rules.invariants = tuple(self._invariants(structure))
+        if structure.path in SYSTEMS:
+            rules.invariants += (("system", AbsoluteSystem(self._definitions.value_sets)),)
+        if structure.path == "CodeSystem":
+            rules.invariants += (("supplements", Supplement()),)
         if structure.path == "Bundle":
             types = self._definitions.resource_types
             rules.invariants += (("entry", FullUrls(types)), ("entry", WholeDocument()))

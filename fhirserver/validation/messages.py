@@ -101,6 +101,19 @@ MESSAGES: dict[str, Message] = {
     "unknown-code": Message(
         "{code} is not a code of {system}{advice}", "{code} n'est pas un code de {system}{advice}",
         "codesystem.html"),
+    "system-relative": Message(
+        "{value} is not absolute: what is meant cannot be told elsewhere",
+        "{value} n'est pas absolu : ailleurs, nul ne sait ce qui est visé", _TYPES + "#Coding"),
+    "system-value-set": Message(
+        "{value} is a value set, a code system is needed",
+        "{value} est un jeu de valeurs, il faut un système de codes", _TYPES + "#Coding"),
+    "identifier-uri": Message(
+        "{value} is not a full URI, as its system says",
+        "{value} n'est pas un URI complet, comme le dit son système",
+        _TYPES + "#Identifier"),
+    "supplement-content": Message(
+        "what supplements a code system has the content supplement",
+        "ce qui complète un système de codes a le contenu supplement", "codesystem.html#supplements"),
     "value-set-unknown": Message(
         "{value} could not be checked: the value set {value_set} is not known here",
         "{value} n'a pas pu être vérifié : le jeu de valeurs {value_set} n'est pas connu ici", _BINDINGS),

@@ -8,6 +8,7 @@ from fhirserver.model import json
 from fhirserver.validation import Validator
 
 BASE = "https://example.org/fhir/"
+MARRIED = "http://hl7.org/fhir/ValueSet/marital-status"
 
 
 def patient(**content: Any) -> dict[str, Any]:
@@ -51,6 +52,19 @@ def document(url: str, subject: str, *versions: str) -> dict[str, Any]:
 CASES: list[tuple[dict[str, Any], str, str]] = [
     (patient(extension=[{"url": "local", "valueString": "a"}]),
      "extension-relative", "Patient.extension[0].url"),
+    # systems
+    (patient(identifier=[{"system": "local", "value": "1"}]),
+     "system-relative", "Patient.identifier[0].system"),
+    (patient(maritalStatus={"coding": [{"system": "#local", "code": "1"}]}),
+     "system-relative", "Patient.maritalStatus.coding[0].system"),
+    (patient(maritalStatus={"coding": [{"system": MARRIED, "code": "M"}]}),
+     "system-value-set", "Patient.maritalStatus.coding[0].system"),
+    (patient(identifier=[{"system": "urn:ietf:rfc:3986", "value": "1.2.3"}]),
+     "identifier-uri", "Patient.identifier[0].value"),
+    ({"resourceType": "ValueSet", "status": "draft", "compose": {"include": [{"system": "#codes"}]}},
+     "system-relative", "ValueSet.compose.include[0].system"),
+    ({"resourceType": "CodeSystem", "status": "draft", "content": "complete", "supplements": "urn:x"},
+     "supplement-content", "CodeSystem.content"),
     # fullUrl
     (bundle("collection", entry(None, patient(id="1"))), "full-url-missing", "Bundle.entry[0].fullUrl"),
     (bundle("collection", entry("Patient/1", patient(id="1"))),
@@ -92,6 +106,7 @@ def test_a_byte_order_mark_is_passed_over() -> None:
         bundle("transaction", entry(None, patient(), request={"method": "POST", "url": "Patient"})),
         bundle("collection", entry("urn:uuid:1", patient()), entry(BASE + "Patient/1", patient(id="1"))),
         bundle("collection", entry("https://example.org/Terms/1", patient(id="1"))),
+        patient(identifier=[{"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.3"}]),
         found(patient(id="1"), "Patient?name=x"),
         found(patient(id="1"), "Encounter/1/$everything"),
         found(patient(id="1"), "Encounter?_include=*", "include"),

@@ -1,0 +1,48 @@
+"""Names of systems and identifiers that mean the same everywhere: they are absolute.
+
+https://hl7.org/fhir/R4/datatypes.html#Coding, https://hl7.org/fhir/R4/datatypes.html#Identifier
+"""
+
+import re
+from collections.abc import Container
+from typing import Any
+
+from fhirserver.validation.report import Node, shown
+from fhirserver.validation.rules import Scope
+
+SYSTEMS = ("Coding", "Identifier", "Quantity", "ValueSet.compose.include", "ValueSet.compose.exclude")
+"""The structures whose ``system`` is a code system or a namespace."""
+
+_URI = "urn:ietf:rfc:3986"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:").match
+
+
+def is_absolute(uri: str) -> bool:
+    return _SCHEME(uri) is not None
+
+
+class AbsoluteSystem:
+    """A system is absolute, and no value set; an identifier that is said to be a URI is one."""
+
+    def __init__(self, value_sets: Container[str]) -> None:
+        self._value_sets = value_sets
+
+    def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
+        if not scope.report.advice or not well_formed:
+            return
+        system, stated = value["system"], value.get("value")
+        place = (node, ".system")
+        if not is_absolute(system):
+            scope.report.strict(place, "value", "system-relative", value=shown(system))
+        elif system in self._value_sets:
+            scope.report.strict(place, "value", "system-value-set", value=shown(system))
+        elif system == _URI and type(stated) is str and not is_absolute(stated):
+            scope.report.strict((node, ".value"), "value", "identifier-uri", value=shown(stated))
+
+
+class Supplement:
+    """What supplements a code system says so in its content. https://hl7.org/fhir/R4/codesystem.html#supplements"""
+
+    def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
+        if well_formed and value.get("content") != "supplement":
+            scope.report.strict((node, ".content"), "value", "supplement-content")
