@@ -14,7 +14,10 @@ CANONICAL = "http://hl7.org/fhir/StructureDefinition/"
 
 
 class _Missing:
-    """No value: null is none either, but cannot be told from it."""
+    """No value: null is none either, but cannot be told from it. It is one and the same in copies."""
+
+    def __deepcopy__(self, memo: object) -> "_Missing":
+        return self
 
 
 MISSING: Final = _Missing()
