@@ -28,6 +28,7 @@ _JOINED_OF: Final = {"Encounter": ("period", "hospitalization"), "DocumentRefere
 """Elements of which an input may say a part: what it does not say of them stays."""
 
 
+_LINKS: Final = frozenset({"reference", "url"})
 _CHOICE: Final = re.compile(r"\A_|(?:Age|Boolean|DateTime|Integer|Period|String)\Z")
 
 
@@ -81,15 +82,17 @@ def point(value: Any, targets: Mapping[str, str]) -> Any:
 
     Mapped Bundles refer to their entries by fullUrl there and nowhere else.
     """
-    if isinstance(value, dict):
-        return {
-            name: targets.get(part, part)
-            if name in ("reference", "url") and isinstance(part, str)
-            else point(part, targets)
-            for name, part in value.items()
-        }
-    if isinstance(value, list):
-        return [point(part, targets) for part in value]
+    kind = value.__class__
+    if kind is dict:
+        made = {}
+        for name, part in value.items():
+            if part.__class__ is str:
+                made[name] = targets.get(part, part) if name in _LINKS else part
+            else:
+                made[name] = point(part, targets)
+        return made
+    if kind is list:
+        return [part if part.__class__ is str else point(part, targets) for part in value]
     return value
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _ID = r"[A-Za-z0-9\-.]{1,64}"
 _id = re.compile(_ID).fullmatch
@@ -50,6 +51,7 @@ class Reference:
         return f"{self.address}{version}{fragment}"
 
 
+@lru_cache(maxsize=4096)  # a write asks several times about each of its references
 def parse(text: str, own_base: str | None = None) -> Reference:
     """Take a literal reference apart; an absolute one to ``own_base`` becomes relative.
 

@@ -37,21 +37,20 @@ def translate(mapped: Mapped, source: Source) -> None:
     ]
 
 
-def _translated(element: Any, source: Source, path: str) -> Iterator[Unmapped]:
-    if isinstance(element, list):
-        for item in element:
-            yield from _translated(item, source, path)
-    elif isinstance(element, dict):
-        codings = element.get("coding")
-        if isinstance(codings, list):
-            yield from _concept(element, codings, source, path)
-            return
-        for name, value in element.items():
-            if isinstance(value, (dict, list)):
-                if name[0] == "_":
-                    yield from _alternates(value, f"{path}.{name[1:]}")
-                else:
-                    yield from _translated(value, source, f"{path}.{name}")
+def _translated(element: Element, source: Source, path: str) -> Iterator[Unmapped]:
+    codings = element.get("coding")
+    if isinstance(codings, list):
+        yield from _concept(element, codings, source, path)
+        return
+    for name, value in element.items():
+        if isinstance(value, str):
+            continue
+        if name[0] == "_" and isinstance(value, (dict, list)):
+            yield from _alternates(value, f"{path}.{name[1:]}")
+            continue
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, dict):
+                yield from _translated(item, source, f"{path}.{name}")
 
 
 def _concept(concept: Element, codings: list[Element], source: Source, path: str) -> Iterator[Unmapped]:
