@@ -57,6 +57,8 @@ def evaluate(expression: str, definitions: Definitions, resource: dict[str, Any]
         ("$this is DomainResource", [True]),
         ("name.first() is FHIR.HumanName", [True]),
         ("active.type()", ["boolean"]),
+        ("%resource.type().name", ["Patient"]),
+        ("active.type().namespace", ["FHIR"]),
         # logic with the unknown
         ("{} and false", [False]), ("{} and true", []), ("true or {}", [True]), ("false or {}", []),
         ("{} implies true", [True]), ("true implies {}", []), ("false implies {}", [True]),

@@ -9,11 +9,11 @@ from fhirserver.validation.fhirpath.nodes import (
     FALSE,
     NOTHING,
     TRUE,
+    TYPE,
     FHIRPathError,
     Model,
     Node,
     Nodes,
-    text,
     truth,
 )
 from fhirserver.validation.narrative import problem
@@ -267,7 +267,7 @@ def is_(before: Evaluate, name: str) -> Evaluate:
 
 
 def _type(before: Evaluate) -> Evaluate:
-    return lambda env, nodes: text(n[0].type) if (n := before(env, nodes)) else NOTHING
+    return lambda env, nodes: [Node(n[0].type, TYPE)] if (n := before(env, nodes)) else NOTHING
 
 
 TYPED: dict[str, Callable[[Evaluate, str], Evaluate]] = {"ofType": of_type, "as": of_type, "is": is_}

@@ -30,6 +30,9 @@ class Node:
 
 Nodes = list[Node]
 
+TYPE = "ClassInfo"
+"""The type of what type() gives: the name of a type, which has a ``name`` and a ``namespace``."""
+
 TRUE = [Node(True, "boolean")]
 FALSE = [Node(False, "boolean")]
 NOTHING: Nodes = []
@@ -62,6 +65,8 @@ class Model:
         """The children with this element name; of a resource's name (``Patient``), the node itself."""
         value = node.value
         if type(value) is not dict:
+            if node.type == TYPE:
+                return {"name": text(value), "namespace": text("FHIR")}.get(name, NOTHING)
             twin = node.twin
             if twin is None or name not in ("extension", "id"):
                 return NOTHING
