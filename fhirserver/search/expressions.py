@@ -70,7 +70,10 @@ def compile_expression(expression: str, definitions: Definitions, type: str) -> 
     Raises:
         NotCompilable: with the reason.
     """
-    return tuple(_Compiler(expression, definitions, type).compile())
+    try:
+        return tuple(_Compiler(expression, definitions, type).compile())
+    except RecursionError:
+        raise NotCompilable("The expression is nested too deeply") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ _SYSTEM = frozenset(
 _names = re.compile(r"'(?:[^'\\]|\\.)*'|[%$@][\w:.+\-]*|`[^`]*`|([A-Za-z_]\w*)(\s*\()?").finditer
 
 
+_UNBOUNDED = ("matches", "matchesFull", "replaceMatches")
+
+
 def compile_general(
     expression: str, definitions: Definitions, type: str, types: Collection[str], fhirpath: FHIRPath
 ) -> tuple[Path, ...]:
@@ -44,6 +47,8 @@ def compile_general(
     known = _elements(definitions, type)
     for found in _names(expression):
         name, called = found.groups()
+        if called and name in _UNBOUNDED:
+            raise NotCompilable(f"{name}() is not taken here: what a regular expression costs has no bound")
         if name is None or called or name in _KEYWORDS | _UNITS:
             continue
         if name[0].isupper():
@@ -55,6 +60,8 @@ def compile_general(
         values = _kept(fhirpath(expression))
     except ValueError as error:
         raise NotCompilable(f"{expression!r} is not understood: {error}") from None
+    except RecursionError:
+        raise NotCompilable("The expression is nested too deeply") from None
     return tuple(Path("", (_of_type(values, wanted),), wanted, wanted) for wanted in sorted(types))
 
 

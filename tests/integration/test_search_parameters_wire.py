@@ -263,6 +263,9 @@ OFFICIAL = "http://hl7.org/fhir/SearchParameter/"
     [
         ({"expression": "Patient.nom"}, "expression", "no element 'nom'"),
         ({"expression": "Patient.name.foo("}, "expression", "cannot be searched on Patient"),
+        ({"expression": "Patient.name.where(family.matches('(a+)+$')).family"}, "expression", "no bound"),
+        ({"expression": "(" * 500 + "Patient"}, "expression", "nested too deeply"),
+        ({"expression": "(" * 9000}, "expression", "nested too deeply"),
         ({"expression": "Patient.name.family", "type": "date"}, "expression", "cannot search string"),
         ({"code": "family"}, "code", "has the parameter family already"),
         ({"code": "a.b"}, "code", "cannot be the name"),
