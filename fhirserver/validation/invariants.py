@@ -161,13 +161,13 @@ def _fragments(value: Any) -> Iterator[str]:
     if type(value) is dict:
         for item in value.values():
             yield from _fragments(item)
+        if type(value.get("div")) is str:  # an image or a link of a narrative
+            yield from _LINKED.findall(value["div"])
     elif type(value) is list:
         for item in value:
             yield from _fragments(item)
     elif type(value) is str and value.startswith("#"):
         yield value
-    elif type(value) is str and '"#' in value:  # an image or a link of a narrative
-        yield from _LINKED.findall(value)
 
 
 _LINKED = re.compile(r"""(?:src|href)\s*=\s*["'](#[A-Za-z0-9\-.]{1,64})["']""")
