@@ -1,7 +1,8 @@
 """The connection to the database, its collections and their indexes.
 
 One database holds: a collection per resource type (the current versions, with their index), ``history`` (the
-versions before), ``locks`` (conditional writes), ``inbox`` (what feeds received), ``events`` and
+versions before), ``locks`` (conditional writes), ``inbox``, ``inbox.waiting`` and ``inbox.outcomes`` (what
+feeds received and what became of it), ``sources`` (who sends), ``acknowledgements``, ``events`` and
 ``deliveries`` (what subscribers are told), ``jobs``, ``blobs`` (GridFS), ``concepts`` (of loaded code
 systems), and ``counters``, ``secrets``, ``leases``, ``watchers`` and ``loaded_systems`` of a few documents.
 """
