@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from fhirserver.errors import TooLarge
-from fhirserver.storage.commit import EMBEDDED_MOST, Change, Committer, Write
+from fhirserver.storage.commit import EMBEDDED_MOST, ENTRY_WEIGHT, Change, Committer, Write
 from fhirserver.storage.database import Database, Document
 
 KEYS = [f"code|{n}" for n in range(1000)]
+MANY = EMBEDDED_MOST // (len(KEYS) * ENTRY_WEIGHT) + 1
 
 
 def write(id: int, body: bytes, keys: list[str], *, retires: bool = False) -> Write:
@@ -21,8 +22,8 @@ def write(id: int, body: bytes, keys: list[str], *, retires: bool = False) -> Wr
     [
         [write(0, bytes(EMBEDDED_MOST // 4), [])],
         [write(0, bytes(EMBEDDED_MOST // 8), [], retires=True)],
-        [write(n, b"{}", KEYS) for n in range(320)],
-        [write(n, b"{}", KEYS, retires=True) for n in range(160)],
+        [write(n, b"{}", KEYS) for n in range(MANY)],
+        [write(n, b"{}", KEYS, retires=True) for n in range(MANY // 2)],
     ],
 )
 def test_a_change_that_is_too_heavy_is_refused(writes: list[Write]) -> None:
