@@ -23,8 +23,8 @@ OPEN_SECONDS = 600.0
 """How long it may take to open its files: half a minute for a million resources, longer on a busy machine."""
 STOP_SECONDS = 30.0
 CACHE = "4G"
-"""Four times the default. What has not been committed stays in the cache, and at a fifth of it the engine stands
-still: a transaction of 10,000 small resources takes 200 to 250 MB (``commit.EMBEDDED_MOST``)."""
+"""Four times the default. What has not been committed stays in the cache, and at a fifth of it the engine
+stands still: a transaction of 10,000 small resources takes more than 400 MB (``commit.EMBEDDED_MOST``)."""
 URI = "mongodb://127.0.0.1:{port}/?replicaSet=secantus"
 RUNNING = "engine.running"
 """File that says who runs here: the pid of the server, the pid of the engine, the engine's port."""
