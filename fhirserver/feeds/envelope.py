@@ -192,6 +192,7 @@ def _xdm_patients(raw: bytes) -> tuple[str, ...]:
                 name = info.filename.upper()
                 if name.endswith("METADATA.XML") and info.file_size <= _METADATA_BYTES:
                     keys |= {m[1] + b"|" + m[2]: None for m in _CX.finditer(archive.read(info))}
+    # zipfile raises NotImplementedError for a compression or version that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError, RuntimeError):
         return ()
     return tuple(key.decode("utf-8", "replace") for key in keys)

@@ -65,6 +65,7 @@ def members(raw: bytes) -> Iterator[tuple[str, bytes]]:
                 if info.file_size > MEMBER_BYTES or info.file_size > 65536 + RATIO * info.compress_size:
                     raise BadRequest("The zip expands beyond reason")
                 yield info.filename, archive.read(info)
+    # zipfile raises NotImplementedError for a compression or version that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError) as error:
         raise BadRequest(f"The zip cannot be read: {type(error).__name__}") from None
 
@@ -73,7 +74,7 @@ def _archive(raw: bytes) -> Kind:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             names = [name.upper() for name in archive.namelist()]
-    except (zipfile.BadZipFile, NotImplementedError, OSError):
+    except (zipfile.BadZipFile, NotImplementedError, OSError):  # as in members()
         return "xdm"  # cut off: its mapping says so, and the inbox keeps it
     return "xdm" if any(name.endswith("METADATA.XML") for name in names) else "zip"
 

@@ -53,6 +53,7 @@ def open_archive(raw: bytes, limits: Limits) -> Archive:
             members = [info for info in archive.infolist() if not info.is_dir()]
             _check(members, limits)
             return Archive({_path(info): archive.read(info) for info in members})
+    # zipfile raises NotImplementedError for a compression or version that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise Unreadable(f"The zip cannot be read: {type(error).__name__}") from None
 

@@ -22,7 +22,8 @@ def create(client: httpx2.Client, resource: dict[str, Any]) -> httpx2.Response:
 def issue(answer: httpx2.Response) -> dict[str, Any]:
     body = answer.json()
     assert body["resourceType"] == "OperationOutcome", body
-    return body["issue"][0]  # type: ignore[no-any-return]
+    first: dict[str, Any] = body["issue"][0]
+    return first
 
 
 def test_create_answers_location_etag_and_the_resource(client: httpx2.Client) -> None:

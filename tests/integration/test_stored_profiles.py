@@ -97,7 +97,7 @@ class Known(dict[str, str]):
 def test_what_another_process_stores_is_taken_in() -> None:
     async def run() -> list[dict[str, str]]:
         stored, known, seen = Stored(), Known(), []
-        profiles = StoredProfiles(stored, known)  # type: ignore[arg-type]  # a database of its own
+        profiles = StoredProfiles(stored, known)  # type: ignore[arg-type]  # Stored and Known answer as the database and the validator do
         for rows in (
             {"a": (1, profile("a", "urn:1"))},
             {"a": (2, profile("a", "urn:2")), "b": (1, {"resourceType": "StructureDefinition"})},
