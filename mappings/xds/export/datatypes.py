@@ -73,12 +73,18 @@ def reference_id(identifier: Element) -> str:
 
 
 def dtm(text: str) -> str:
-    """date, dateTime, instant -> DTM in UTC, as precise as it was."""
+    """date, dateTime, instant -> DTM in UTC, as precise as it was; a leap second, which DTM has not, is the
+    second before it."""
     if not text:
         return ""
     if "T" not in text:
         return text.replace("-", "")
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC).strftime("%Y%m%d%H%M%S")
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00").replace(":60", ":59", 1))
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:  # the first or last day there is: nothing is left to shift it to
+        moment = moment.replace(tzinfo=UTC)
+    return f"{moment.year:04}{moment:%m%d%H%M%S}"
 
 
 def local_date(text: str) -> str:
