@@ -108,6 +108,11 @@ class Settings(BaseSettings):
         pattern=r"^[0-2](\.(0|[1-9][0-9]*))+$",
         description="OID that XDS submissions made here name as their source",
     )
+    xds_repository_id: str = Field(
+        "2.25.328161625246009523254561812684379421533",
+        pattern=r"^[0-2](\.(0|[1-9][0-9]*))+$",
+        description="OID of this server as an XDS repository (repositoryUniqueId)",
+    )
     xds_timezone: str = Field(
         "UTC", description="zone of times without an offset in XDS metadata; some senders write local time"
     )

@@ -183,6 +183,7 @@ def remark(issue: Issue) -> dict[str, str]:
         "code": issue.code,
         "text": issue.text,
         "location": issue.location,
+        **({"fault": issue.fault} if issue.fault else {}),
     }
 
 

@@ -23,6 +23,7 @@ from fhirserver.http.fhir import FHIRApplication
 from fhirserver.http.forwarded import BASE_PATH
 from fhirserver.http.health import Health
 from fhirserver.http.schemas import schema_routes
+from fhirserver.http.xds import xds_routes
 from fhirserver.model.media_types import JSON
 from fhirserver.server import refusal
 
@@ -72,6 +73,7 @@ def _routes(parts: "Parts") -> list[Route | Mount | WebSocketRoute]:
         *feed_routes(parts.receiver, parts.settings),
         *admin_routes(parts.receiver, parts.settings),
         *schema_routes(parts.server),
+        *xds_routes(parts.server, parts.receiver, parts.settings),
         Route("/", _home),
     ]
 
@@ -100,6 +102,6 @@ async def _method_not_allowed(request: Request, error: Exception) -> Response:
 async def _unknown_route(scope: Scope, receive: Receive, send: Send) -> None:
     """Outside of everything: an OperationOutcome, too."""
     if scope["type"] == "http":
-        known = f"the FHIR API is under {BASE_PATH}, the feeds under /feeds"
+        known = f"the FHIR API is under {BASE_PATH}, the feeds under /feeds, XDS under /xds"
         result = refusal(NotFound(f"There is nothing here; {known}"))
         await send_result(result, scope, send, headers_of(scope), {})

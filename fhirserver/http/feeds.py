@@ -65,7 +65,7 @@ class _Feeds:
         body = await self._body(request, "hl7v2")
         await self._receiver.room()
         answers = await self._receiver.receive_hl7v2(
-            body, self._receiver.origin(CHANNEL, _address(request, self._settings))
+            body, self._receiver.origin(CHANNEL, address_of(request, self._settings))
         )
         status = max(ACKNOWLEDGED[answer.code] if answer.item else 503 for answer in answers)
         content = b"".join(part for answer in answers for part in answer.acknowledgements)
@@ -86,7 +86,7 @@ class _Feeds:
         body = await self._body(request, kind)
         await self._receiver.room()
         content_type = request.headers.get("content-type", "")
-        origin = self._receiver.origin(CHANNEL, _address(request, self._settings))
+        origin = self._receiver.origin(CHANNEL, address_of(request, self._settings))
         receipt = await self._receiver.receive(body, kind, origin, content_type=content_type)
         became = await receipt.outcome()
         status = "duplicate" if receipt.item.status == "duplicate" else became.status
@@ -111,7 +111,7 @@ class _Feeds:
         return body
 
 
-def _address(request: Request, settings: Settings) -> str:
+def address_of(request: Request, settings: Settings) -> str:
     """The client's address; what a proxy says of it counts when that is trusted."""
     address = request.client.host if request.client else ""
     hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]

@@ -16,13 +16,15 @@ class Issue:
     """One remark about the input.
 
     ``code`` is from FHIR's IssueType value set. ``location`` is in the input's own terms: ``PID-3.4``,
-    ``OBX[2]-5``, ``/ClinicalDocument/recordTarget``.
+    ``OBX[2]-5``, ``/ClinicalDocument/recordTarget``. ``fault`` is the code in the source
+    standard's own table, where it has one (``XDSMissingDocument``).
     """
 
     severity: Severity
     code: str
     text: str
     location: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,11 @@ def read_metadata(raw: bytes) -> Metadata:
     Raises:
         Unreadable: not safe XML, not one SubmissionSet, an object without a uniqueId or a patientId.
     """
-    root = parse(raw, undeclared_prefixes=True)
+    return metadata_of(parse(raw, undeclared_prefixes=True))
+
+
+def metadata_of(root: Node) -> Metadata:
+    """Read what is in or below an element, whose namespaces are stripped by that. Raises Unreadable."""
     strip_all_namespaces(root)
     objects: dict[str, RegistryObject] = {}
     nodes: list[tuple[Node, Kind]] = [(node, "DocumentEntry") for node in root.iter("ExtrinsicObject")]

@@ -1,0 +1,65 @@
+"""The XDS web services: ``/xds/repository``, ``/xds/registry``, ``/xds`` for both."""
+
+import time
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fhirserver import metrics
+from fhirserver.errors import FHIRError
+from fhirserver.http.bodies import headers_of, read
+from fhirserver.http.feeds import address_of
+from fhirserver.logs import AccessLog
+from fhirserver.settings import Settings
+from fhirserver.xds.endpoint import Endpoint, Reply, faulty
+from fhirserver.xds.request import CHANNEL, PLACES
+from mappings.xds.soap.faults import Fault
+from mappings.xds.soap.mime import UnknownMediaType
+
+if TYPE_CHECKING:
+    from fhirserver.feeds.receive import Receiver
+    from fhirserver.server import Server
+
+PATH = "/xds"
+
+
+def xds_routes(server: "Server", receiver: "Receiver", settings: Settings) -> list[Route]:
+    endpoint = Endpoint(server, receiver)
+    access_log = AccessLog(settings.log_level)
+
+    def route(path: str, place: str) -> Route:
+        async def post(request: Request) -> Response:
+            began = time.perf_counter()
+            reply = await _answer(request, endpoint, receiver, settings, place)
+            seconds = time.perf_counter() - began
+            metrics.observe("POST", CHANNEL, reply.status, seconds)
+            access_log.write(
+                method="POST",
+                type=CHANNEL,
+                interaction=reply.action,
+                status=reply.status,
+                ms=round(seconds * 1000, 1),
+            )
+            return Response(reply.body, reply.status, {"Content-Type": reply.content_type})
+
+        return Route(path, post, methods=["POST"])
+
+    return [route(PATH, ""), *(route(f"{PATH}/{place}", place) for place in PLACES)]
+
+
+async def _answer(
+    request: Request, endpoint: Endpoint, receiver: "Receiver", settings: Settings, place: str
+) -> Reply:
+    try:
+        body = await read(request.receive, headers_of(request.scope), settings.max_body)
+        await receiver.room()
+        origin = receiver.origin(CHANNEL, address_of(request, settings))
+        return await endpoint.answer(body, request.headers.get("content-type", ""), origin, place)
+    except UnknownMediaType as error:
+        status, text = 415, str(error)
+    except FHIRError as error:
+        status, text = error.status, str(error)
+    reply = faulty(Fault("Sender", text))
+    return Reply(status, reply.body, reply.content_type)
