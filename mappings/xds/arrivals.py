@@ -6,6 +6,7 @@ from mappings.cda.datatypes import data_absent
 from mappings.cda.provenance import document_to_provenance
 from mappings.core.bundle import full_url, post, prune
 from mappings.core.result import Element
+from mappings.xds.kept import plain
 
 _AUTHOR = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
@@ -42,7 +43,7 @@ def arrival(
 def _of_file(reference: Element, url: str, context: Context) -> Element:
     """Of a document that says nothing itself: its authors, as the metadata name them."""
     kind = {"coding": [{"system": _AUTHOR, "code": "author"}]}
-    agents = [{"type": kind, "who": who} for who in reference.get("author", ()) if _outside(who)]
+    agents = [{"type": kind, "who": who} for who in map(plain, reference.get("author", ())) if _outside(who)]
     recorded = reference.get("date")
     made: Element = prune(
         {

@@ -13,6 +13,7 @@ from mappings.core.codes import OID, system_of_name, system_of_oid
 from mappings.core.identity import ins_identifier, is_ins, is_ins_oid
 from mappings.core.result import Element
 from mappings.core.times import NotATime, parse
+from mappings.xds.kept import as_sent
 from mappings.xds.metadata import Classification, Slots
 
 _ESCAPE: Final = re.compile(r"\\([FSTRE])\\")
@@ -123,15 +124,21 @@ def xcn_to_reference(
 
 
 def author_to_reference(slots: Slots, patient: Element, context: Context) -> Element | None:
-    """An author's slots -> Reference: the person in that institution and specialty, else the institution."""
+    """An author's slots -> Reference: the person in that institution and specialty, else the institution.
+
+    The slots are kept with it: an author may have several roles, institutions and addresses.
+    """
     institutions = [xon_to_reference(value, context) for value in slots.get("authorInstitution", [])]
     organization = next((reference for reference in institutions if reference), None)
     specialties = slots.get("authorSpecialty", []) or slots.get("authorRole", [])
     code = ce_to_concept(specialties[0]) if specialties else None
     for person in slots.get("authorPerson", []):
         if reference := xcn_to_reference(person, organization, code, patient, context):
-            return reference
-    return organization
+            return as_sent(reference, slots)
+    if organization is not None:
+        return as_sent(organization, slots)
+    named = next((value for values in slots.values() for value in values), "")
+    return as_sent({"display": named}, slots) if named else None
 
 
 def source_patient_info(values: list[str], location: str, context: Context) -> Element:

@@ -16,6 +16,7 @@ from mappings.xds.datatypes import (
     source_patient_info,
     xcn_to_reference,
 )
+from mappings.xds.kept import as_sent, slot_extensions
 from mappings.xds.metadata import (
     CLASS_CODE,
     CONFIDENTIALITY_CODE,
@@ -28,6 +29,17 @@ from mappings.xds.metadata import (
 )
 
 IS_ARCHIVED: Final = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-ext-is-archived"
+READ_SLOTS: Final = frozenset(
+    (
+        *("URI", "size", "hash", "creationTime", "languageCode", "legalAuthenticator", "serviceStartTime"),
+        *("serviceStopTime", "sourcePatientId", "sourcePatientInfo", "submissionTime", "intendedRecipient"),
+        *("lastUpdateTime", "urn:ihe:iti:xds:2013:referenceIdList"),
+    )
+)
+"""The slots that become elements."""
+_OF_PACKAGES: Final = frozenset(("submissionTime", "intendedRecipient", "lastUpdateTime"))
+"""Slots of submission sets and folders; real software writes them to entries, too."""
+_PID: Final = frozenset(("PID-5", "PID-7", "PID-8", "PID-11"))
 _STATUS: Final = {"Deprecated": "superseded", "Deleted": "entered-in-error"}
 _ENCOUNTER_ID: Final = "urn:ihe:iti:xds:2015:encounterId"
 SOURCE_PATIENT_ID: Final = "source-patient"
@@ -51,7 +63,10 @@ def entry_to_reference(
     reference: Element = {
         "resourceType": "DocumentReference",
         "contained": _source_patient(entry, location, context),
-        "extension": [{"url": IS_ARCHIVED, "valueBoolean": True}] if entry.status == "Archived" else [],
+        "extension": [
+            *([{"url": IS_ARCHIVED, "valueBoolean": True}] if entry.status == "Archived" else []),
+            *slot_extensions(entry.slots, _kept(entry, patient, context)),
+        ],
         "masterIdentifier": master,
         "identifier": uuid_identifiers(entry),
         "status": _status(entry, location, context),
@@ -95,9 +110,22 @@ def _authenticator(entry: RegistryObject, patient: Element, context: Context) ->
     """legalAuthenticator; a patient cannot be DocumentReference.authenticator."""
     value = entry.slot("legalAuthenticator")
     reference = xcn_to_reference(value, None, None, patient, context) if value else None
-    if reference and (reference.get("type") == "Patient" or reference == {"reference": patient["reference"]}):
+    if reference is None or _is_patient(reference, patient):
         return None
-    return reference
+    return as_sent(reference, {"legalAuthenticator": entry.slots["legalAuthenticator"]})
+
+
+def _is_patient(reference: Element, patient: Element) -> bool:
+    return reference.get("type") == "Patient" or reference == {"reference": patient["reference"]}
+
+
+def _kept(entry: RegistryObject, patient: Element, context: Context) -> set[str]:
+    """The slots that no element says, or not all of."""
+    kept = {name for name in entry.slots if name not in READ_SLOTS or name in _OF_PACKAGES}
+    if entry.slot("legalAuthenticator") and _authenticator(entry, patient, context) is None:
+        kept.add("legalAuthenticator")
+    fields = {value.partition("|")[0].strip() for value in entry.slots.get("sourcePatientInfo", [])}
+    return kept | ({"sourcePatientInfo"} if fields - _PID else set())
 
 
 def _source_patient(entry: RegistryObject, location: str, context: Context) -> list[Element]:

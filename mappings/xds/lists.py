@@ -14,6 +14,7 @@ from mappings.xds.datatypes import (
     xon_to_reference,
 )
 from mappings.xds.document_entry import IS_ARCHIVED, uuid_identifiers
+from mappings.xds.kept import as_sent, as_sent_extension, sent_slots, slot_extensions
 from mappings.xds.metadata import CONTENT_TYPE_CODE, FOLDER_CODE, SOURCE_ID, Classification, RegistryObject
 
 _LIST_TYPES: Final = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes"
@@ -24,17 +25,19 @@ def submission_set_to_list(
     found: RegistryObject, master: Element, members: list[Element], patient: Element, context: Context
 ) -> Element:
     """SubmissionSet -> List of its members (List.entry elements)."""
-    authors = [author_to_reference(slots, patient, context) for slots in found.authors]
-    author = next((reference for reference in authors if reference), None)
+    authors = [a for slots in found.authors if (a := author_to_reference(slots, patient, context))]
+    author = next(iter(authors), None)
     extensions = [_designation(code) for code in found.codes(CONTENT_TYPE_CODE)]
     if source_id := unique_id_to_identifier(found.identifiers.get(SOURCE_ID, "")):
         extensions.append({"url": _EXTENSION + "ihe-sourceId", "valueIdentifier": source_id})
     if author and _is_organization(author, context):  # List.source cannot be one
         extensions.append({"url": _EXTENSION + "ihe-authorOrg", "valueReference": author})
         author = None
+    extensions += [as_sent_extension(slots) for other in authors[1:] for slots in sent_slots(other)]
     extensions += _recipients(found, patient, context)
     if found.status == "Archived":
         extensions.append({"url": IS_ARCHIVED, "valueBoolean": True})
+    extensions += slot_extensions(found.slots, found.slots.keys() - {"submissionTime", "intendedRecipient"})
     result: Element = prune(
         {
             **_list(found, "submissionset", master, patient),
@@ -54,7 +57,10 @@ def folder_to_list(
     result: Element = prune(
         {
             **_list(found, "folder", master, patient),
-            "extension": [_designation(code) for code in found.codes(FOLDER_CODE)],
+            "extension": [
+                *(_designation(code) for code in found.codes(FOLDER_CODE)),
+                *slot_extensions(found.slots, found.slots.keys() - {"lastUpdateTime"}),
+            ],
             "date": dtm_to_datetime(found.slot("lastUpdateTime"), _location(found), context),
             "entry": members,
         }
@@ -87,7 +93,11 @@ def _recipients(found: RegistryObject, patient: Element, context: Context) -> li
         institution, name = [*value.split("|"), ""][:2]
         organization = xon_to_reference(institution, context)
         person = xcn_to_reference(name, organization, None, patient, context)
-        if reference := person or organization:
+        reference = person or organization
+        if reference is None and value.strip("|^ "):
+            reference = {"display": value.strip("|^ ")}
+        if reference is not None:
+            reference = as_sent(reference, {"intendedRecipient": [value]})
             recipients.append({"url": _EXTENSION + "ihe-intendedRecipient", "valueReference": reference})
     return recipients
 

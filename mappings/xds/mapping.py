@@ -19,7 +19,8 @@ from mappings.core.result import Element, Held, Issue, Mapped, Unreadable
 from mappings.core.source import Source
 from mappings.xds.arrivals import arrival
 from mappings.xds.datatypes import cx_to_identifier, source_patient_info, unique_id_to_identifier
-from mappings.xds.document_entry import entry_to_reference
+from mappings.xds.document_entry import READ_SLOTS, entry_to_reference
+from mappings.xds.kept import ASSOCIATION
 from mappings.xds.lists import folder_to_list, submission_set_to_list
 from mappings.xds.metadata import RegistryObject
 from mappings.xds.submission import Document, Submission, Subset
@@ -34,14 +35,10 @@ _RELATION = {
 }
 """Association type -> relatesTo.code (MHD's ConceptMap AssociationTypeVsRelatesTo)."""
 
+_WITHOUT_CODE = {"XFRM_RPLC", "IsSnapshotOf"}
+"""These say more than relatesTo.code can."""
+
 _XML = {"text/xml", "application/xml", "application/xslt+xml"}
-
-
-_READ_SLOTS = {
-    *("URI", "size", "hash", "creationTime", "languageCode", "legalAuthenticator", "serviceStartTime"),
-    *("serviceStopTime", "sourcePatientId", "sourcePatientInfo", "submissionTime", "intendedRecipient"),
-    *("lastUpdateTime", "urn:ihe:iti:xds:2013:referenceIdList"),
-}
 
 
 @dataclass(slots=True)
@@ -252,6 +249,7 @@ def _completed(reference: Element, described: Element) -> Element:
     completed["securityLabel"] = unique(
         [*reference.get("securityLabel", []), *_other_labels(reference, described)]
     )
+    completed["extension"] = unique([*reference.get("extension", []), *described.get("extension", [])])
     completed["context"] = {**described.get("context", {}), **reference.get("context", {})}
     content = described["content"][0]
     first = reference["content"][0]
@@ -296,7 +294,10 @@ def _relates_to(
                     Issue("information", "informational", text, f"DocumentEntry {entry.id!r}")
                 )
                 continue
-        relations.append({"code": code, "target": target})
+        relation: Element = {"code": code, "target": target}
+        if association.type in _WITHOUT_CODE:
+            relation["extension"] = [{"url": ASSOCIATION, "valueCode": association.type}]
+        relations.append(relation)
     inside = {relation["code"] for relation in relations if "reference" in relation["target"]}
     return relations + [relation for relation in from_cda if relation["code"] not in inside]
 
@@ -330,7 +331,7 @@ def _unread(submission: Submission) -> list[str]:
             for subset in submission.subsets
             for found in (subset.submission_set, *(d.entry for d in subset.documents), *subset.folders)
             for slot in found.slots
-            if slot not in _READ_SLOTS
+            if slot not in READ_SLOTS
         }
     )
 

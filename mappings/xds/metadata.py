@@ -30,21 +30,24 @@ ENTRY_UNIQUE_ID: Final = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
 SET_UNIQUE_ID: Final = "urn:uuid:96fdda7c-d067-4183-912e-bf5ee74998a8"
 ENTRY_PATIENT_ID: Final = "urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427"
 SET_PATIENT_ID: Final = "urn:uuid:6b5aea1a-874d-4603-a4bc-96a0a7b38446"
+FOLDER_UNIQUE_ID: Final = "urn:uuid:75df8f67-9973-4fbe-a900-df66cefecc5a"
+FOLDER_PATIENT_ID: Final = "urn:uuid:f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a"
+FOLDER_NODE: Final = "urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2"
 SUBMISSION_SET_NODE: Final = "urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd"
 _AUTHOR: Final = {ENTRY_AUTHOR, SET_AUTHOR}
 _UNIQUE_ID: Final = {
     "DocumentEntry": ENTRY_UNIQUE_ID,
     "SubmissionSet": SET_UNIQUE_ID,
-    "Folder": "urn:uuid:75df8f67-9973-4fbe-a900-df66cefecc5a",
+    "Folder": FOLDER_UNIQUE_ID,
 }
 _PATIENT_ID: Final = {
     "DocumentEntry": ENTRY_PATIENT_ID,
     "SubmissionSet": SET_PATIENT_ID,
-    "Folder": "urn:uuid:f64ffdf0-4b97-4e06-b79f-a52b38ec2f8a",
+    "Folder": FOLDER_PATIENT_ID,
 }
 _NODES: Final[dict[str, Kind]] = {
     SUBMISSION_SET_NODE: "SubmissionSet",
-    "urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2": "Folder",
+    FOLDER_NODE: "Folder",
 }
 _ENTRY_UUID_NAME = "XDSDocumentEntry.EntryUUID"
 _SIGNATURE_FORMAT = "http://www.w3.org/2000/09/xmldsig#"

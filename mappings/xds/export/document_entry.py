@@ -1,23 +1,34 @@
 """DocumentReference -> DocumentEntry. IHE MHD 4.2 (documentReference.fsh), IHE ITI TF-3 4.2.3.2"""
 
-import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from mappings.core.bundle import full_url
+from mappings.core.codes import SYSTEM_OF_OID, V3
 from mappings.core.identity import is_ins
 from mappings.core.result import Element, Issue
 from mappings.xds import metadata
 from mappings.xds.document_entry import IS_ARCHIVED
 from mappings.xds.export import datatypes
-from mappings.xds.export.ebrim import STABLE, Node, Registry
+from mappings.xds.export.ebrim import APPROVED, ARCHIVED, DELETED, DEPRECATED, STABLE, Node, Registry
+from mappings.xds.export.identity import entry_id, logical_id, unique_id, version
+from mappings.xds.kept import kept_slots, sent_slots
+from mappings.xds.metadata import Slots
 
-_STATUS: Final = {
-    "current": "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved",
-    "superseded": "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated",
-    "entered-in-error": "urn:asip:ci-sis:2010:StatusType:Deleted",
+UNKNOWN: Final = {"system": f"{V3}NullFlavor", "code": "UNK", "display": "unknown"}
+_DEFAULTS: Final = {
+    metadata.CLASS_CODE: UNKNOWN,
+    metadata.TYPE_CODE: UNKNOWN,
+    metadata.CONFIDENTIALITY_CODE: {"system": f"{V3}Confidentiality", "code": "N", "display": "normal"},
+    metadata.FORMAT_CODE: {
+        "system": SYSTEM_OF_OID["1.3.6.1.4.1.19376.1.2.3"],
+        "code": "urn:ihe:iti:xds:2017:mimeTypeSufficient",
+        "display": "mimeType Sufficient",
+    },
+    metadata.FACILITY_TYPE_CODE: UNKNOWN,
+    metadata.PRACTICE_SETTING_CODE: UNKNOWN,
 }
-_ARCHIVED: Final = "urn:asip:ci-sis:2010:StatusType:Archived"
+"""What XDS requires of an entry, where a document does not say it."""
 
 Resolve = Callable[[str], Element | None]
 """The resource behind a literal reference; None when it is not known."""
@@ -37,70 +48,125 @@ def patient_id(patient: Element) -> str:
     return next((value for identifier in identifiers if (value := datatypes.cx(identifier))), "")
 
 
-def unique_id(reference: Element) -> str:
-    """masterIdentifier, else the logical id as a UUID of its own."""
-    made = datatypes.unique_id(reference.get("masterIdentifier", {}))
-    name = full_url("DocumentReference", "exported", str(reference.get("id", "")))
-    return made or datatypes.unique_id({"system": datatypes.URI, "value": name})
+@dataclass(frozen=True, slots=True)
+class File:
+    """What is known of a document's bytes; ``sha1`` in hexadecimals, ``uri`` where it is beside these."""
+
+    size: int
+    sha1: str
+    uri: str = ""
 
 
-def entry_id(reference: Element) -> str:
-    """The entryUUID; the same one each time where the document came without."""
-    return datatypes.entry_uuid(reference.get("identifier", [])) or full_url(
-        "entryUUID", unique_id(reference)
-    )
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The OIDs of the registry and its repository. With these, attributes that XDS requires of every object
+    and a resource does not have get a default."""
+
+    authority: str
+    repository: str
+
+
+def status(resource: Element) -> str:
+    """The availabilityStatus, also France's."""
+    if resource.get("status") == "entered-in-error":
+        return DELETED
+    extensions = resource.get("extension", ())
+    if any(e.get("url") == IS_ARCHIVED and e.get("valueBoolean") is True for e in extensions):
+        return ARCHIVED
+    return DEPRECATED if resource.get("status") in ("superseded", "retired") else APPROVED
 
 
 def reference_to_entry(
-    reference: Element, content: bytes, uri: str, registry: Registry, resolve: Resolve, issues: list[Issue]
-) -> None:
-    """Add the ExtrinsicObject of a document whose bytes are in the file ``uri``."""
-    first = reference["content"][0]
-    attachment, context = first["attachment"], reference.get("context", {})
+    reference: Element,
+    file: File,
+    registry: Registry,
+    resolve: Resolve,
+    issues: list[Issue],
+    register: Register | None = None,
+) -> Node:
+    """Add the ExtrinsicObject of a document."""
+    attachment = _attachment(reference)
     patient = patient_of(reference, resolve)
-    archived = any(
-        e.get("url") == IS_ARCHIVED and e.get("valueBoolean") for e in reference.get("extension", ())
-    )
     node = registry.object(
         "ExtrinsicObject",
         entry_id(reference),
+        lid=logical_id(reference),
         mimeType=attachment.get("contentType", "application/octet-stream"),
+        isOpaque="false",
         objectType=STABLE,
-        status=_ARCHIVED if archived else _STATUS.get(reference.get("status", ""), _STATUS["current"]),
+        status=status(reference),
     )
-    period = context.get("period", {})
-    slots = {
-        "creationTime": [datatypes.dtm(attachment.get("creation") or reference.get("date", ""))],
-        "languageCode": [attachment.get("language", "")],
-        "legalAuthenticator": [_person(reference.get("authenticator", {}), resolve)[0]],
-        "serviceStartTime": [datatypes.dtm(period.get("start", ""))],
-        "serviceStopTime": [datatypes.dtm(period.get("end", ""))],
-        "hash": [hashlib.sha1(content, usedforsecurity=False).hexdigest()],
-        "size": [str(len(content))],
-        "sourcePatientId": [_source_patient_id(reference, patient)],
-        "sourcePatientInfo": _source_patient_info(reference, patient),
-        "URI": [uri],
-        "urn:ihe:iti:xds:2013:referenceIdList": _reference_ids(context),
-    }
-    for name, values in slots.items():
+    number = patient_id(patient) or (own_patient_id(reference, register) if register else "")
+    for name, values in _slots(reference, file, patient, number, resolve, register).items():
         registry.slot(node, name, values)
     registry.localized(node, "Name", attachment.get("title", ""))
     registry.localized(node, "Description", reference.get("description", ""))
-    _classify(reference, node, registry, resolve)
-    registry.identifier(node, metadata.ENTRY_PATIENT_ID, patient_id(patient), "XDSDocumentEntry.patientId")
+    registry.version(node, version(reference))
+    _classify(reference, node, registry, resolve, register)
+    registry.identifier(node, metadata.ENTRY_PATIENT_ID, number, "XDSDocumentEntry.patientId")
     registry.identifier(node, metadata.ENTRY_UNIQUE_ID, unique_id(reference), "XDSDocumentEntry.uniqueId")
-    if not patient_id(patient):
+    if not number:
         issues.append(Issue("warning", "required", "The patient has no identifier with an OID", "patientId"))
+    return node
+
+
+def _attachment(reference: Element) -> Element:
+    content: Element = next(iter(reference.get("content", ())), {})
+    attachment: Element = content.get("attachment", {})
+    return attachment
+
+
+def own_patient_id(resource: Element, register: Register) -> str:
+    """The CX of a patient who has no identifier with an OID: the logical id here."""
+    id = str(resource.get("subject", {}).get("reference", "")).rpartition("/")[2]
+    return f"{id}^^^&{register.authority}&ISO^PI" if id else ""
+
+
+def _slots(
+    reference: Element, file: File, patient: Element, number: str, resolve: Resolve, register: Register | None
+) -> Slots:
+    attachment = _attachment(reference)
+    context = reference.get("context", {})
+    period = context.get("period", {})
+    authenticator = reference.get("authenticator", {})
+    named: Slots = next(iter(sent_slots(authenticator)), {})
+    created = attachment.get("creation") or reference.get("date", "")
+    source = _source_patient_id(reference, patient)
+    if register:
+        created = created or reference.get("meta", {}).get("lastUpdated", "")
+        source = source or number
+    slots = {
+        "creationTime": [datatypes.dtm(created)],
+        "languageCode": [attachment.get("language", "") or ("fr-FR" if register else "")],
+        "legalAuthenticator": named.get("legalAuthenticator") or [_person(authenticator, resolve)[0]],
+        "serviceStartTime": [datatypes.dtm(period.get("start", ""))],
+        "serviceStopTime": [datatypes.dtm(period.get("end", ""))],
+        "hash": [file.sha1],
+        "size": [str(file.size)],
+        "sourcePatientId": [source],
+        "sourcePatientInfo": _source_patient_info(reference, patient),
+        "URI": [file.uri],
+        "urn:ihe:iti:xds:2013:referenceIdList": reference_ids(reference),
+        **kept_slots(reference),
+    }
+    if register:
+        slots["repositoryUniqueId"] = [register.repository]
+        slots["documentAvailability"] = ["urn:ihe:iti:2010:DocumentAvailability:Online"]
+    return slots
 
 
 def author_slots(author: Element, resolve: Resolve) -> dict[str, list[str]]:
-    """DocumentReference.author -> the slots of an author; {} when nothing is known of it."""
+    """DocumentReference.author -> the slots of an author, as sent; {} when nothing is known of it."""
+    if sent := sent_slots(author):
+        return sent[0]
     person, institution, role = _person(author, resolve)
     slots = {"authorPerson": [person], "authorInstitution": [institution], "authorSpecialty": [role]}
     return {name: values for name, values in slots.items() if values[0]}
 
 
-def _classify(reference: Element, node: Node, registry: Registry, resolve: Resolve) -> None:
+def _classify(
+    reference: Element, node: Node, registry: Registry, resolve: Resolve, register: Register | None
+) -> None:
     context = reference.get("context", {})
     for author in reference.get("author", ()):
         if slots := author_slots(author, resolve):
@@ -111,13 +177,17 @@ def _classify(reference: Element, node: Node, registry: Registry, resolve: Resol
         *((metadata.CONFIDENTIALITY_CODE, label) for label in reference.get("securityLabel", ())),
         *(
             (metadata.FORMAT_CODE, {"coding": [c["format"]]})
-            for c in reference["content"][:1]
+            for c in reference.get("content", [])[:1]
             if "format" in c
         ),
         *((metadata.EVENT_CODE, event) for event in context.get("event", ())),
         (metadata.FACILITY_TYPE_CODE, context.get("facilityType")),
         (metadata.PRACTICE_SETTING_CODE, context.get("practiceSetting")),
     ]
+    if register:
+        said = {scheme for scheme, concept in concepts if concept}
+        missing = ((scheme, code) for scheme, code in _DEFAULTS.items() if scheme not in said)
+        concepts += [(scheme, {"coding": [code]}) for scheme, code in missing]
     for scheme, concept in concepts:
         if concept:
             registry.code(node, scheme, next(iter(concept.get("coding", ())), {}), concept.get("text", ""))
@@ -179,6 +249,8 @@ def _source_patient_info(reference: Element, patient: Element) -> list[str]:
     return [f"{name}|{value}" for name, value in fields.items() if value]
 
 
-def _reference_ids(context: Element) -> list[str]:
+def reference_ids(reference: Element) -> list[str]:
+    """The referenceIdList, as CXi."""
+    context = reference.get("context", {})
     related = [*context.get("encounter", ()), *context.get("related", ())]
     return [datatypes.reference_id(r["identifier"]) for r in related if r.get("identifier", {}).get("value")]

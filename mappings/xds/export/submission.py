@@ -15,14 +15,16 @@ from mappings.core.result import Element, Issue
 from mappings.xds import metadata
 from mappings.xds.export import datatypes
 from mappings.xds.export.document_entry import (
+    File,
     Resolve,
     author_slots,
-    entry_id,
     patient_id,
     patient_of,
     reference_to_entry,
 )
 from mappings.xds.export.ebrim import Registry
+from mappings.xds.export.identity import entry_id
+from mappings.xds.kept import ASSOCIATION
 
 FOLDER: Final = "IHE_XDM/SUBSET01"
 _ASSOCIATION: Final = {"replaces": "RPLC", "appends": "APND", "transforms": "XFRM", "signs": "signs"}
@@ -60,14 +62,16 @@ def submission(
     registry = Registry()
     known = {_reference_of(document.reference): entry_id(document.reference) for document in documents}
     for document, name in zip(documents, names(documents), strict=True):
-        reference_to_entry(document.reference, document.content, name, registry, resolve, issues)
+        digest = hashlib.sha1(document.content, usedforsecurity=False).hexdigest()
+        file = File(len(document.content), digest, name)
+        reference_to_entry(document.reference, file, registry, resolve, issues)
     set_id = _submission_set(documents, source_id, time, registry, resolve)
     for document in documents:
-        registry.association("HasMember", set_id, entry_id(document.reference), original=True)
+        registry.association("HasMember", set_id, entry_id(document.reference), status="Original")
     for document in documents:
         for relation in document.reference.get("relatesTo", ()):
             _relate(document.reference, relation, known, registry, resolve, issues)
-    return registry.to_bytes()
+    return registry.submission()
 
 
 def xdm(
@@ -138,7 +142,13 @@ def _relate(
         text = f"The document that this one {relation['code']} has no entryUUID: no association tells of it"
         issues.append(Issue("warning", "not-found", text, "DocumentReference.relatesTo"))
         return
-    registry.association(_ASSOCIATION[relation["code"]], entry_id(reference), id)
+    registry.association(relation_type(relation), entry_id(reference), id)
+
+
+def relation_type(relation: Element) -> str:
+    """relatesTo -> the type of the association, as it was sent."""
+    sent = (e.get("valueCode") for e in relation.get("extension", ()) if e.get("url") == ASSOCIATION)
+    return str(next(sent, "") or _ASSOCIATION[relation["code"]])
 
 
 def _reference_of(reference: Element) -> str:

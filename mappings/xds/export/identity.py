@@ -1,0 +1,99 @@
+"""The entryUUID, logicalID and version of a DocumentReference or List, also of one that came without."""
+
+import uuid
+from typing import Final
+
+from mappings.core.bundle import full_url
+from mappings.core.codes import UUID
+from mappings.core.result import Element
+from mappings.core.versions import VERSION_NUMBER
+from mappings.xds.export import datatypes
+
+_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-."
+"""What a logical id is made of."""
+_BASE: Final = len(_ALPHABET) + 1
+_LONGEST: Final = 20
+_LIST: Final = 1 << 121
+
+
+def entry_id(resource: Element) -> str:
+    """The entryUUID (``urn:uuid:...``), the same one each time.
+
+    That of a resource that came without is made of its logical id, so that ``logical_ids`` finds it again; of
+    an id of more than 20 characters that is no UUID it cannot be.
+    """
+    if sent := datatypes.entry_uuid(resource.get("identifier", [])):
+        return sent
+    id = str(resource.get("id", ""))
+    if UUID.fullmatch(id):
+        return f"urn:uuid:{id.lower()}"
+    if id and len(id) <= _LONGEST and all(character in _ALPHABET for character in id):
+        return f"urn:uuid:{_named(id, resource.get('resourceType') == 'List')}"
+    return full_url("entryUUID", unique_id(resource))
+
+
+def logical_ids(entry_uuid: str, type: str) -> list[str]:
+    """The logical ids of which ``entry_id`` would make this entryUUID, for a resource type."""
+    bare = entry_uuid.removeprefix("urn:uuid:").lower()
+    if not UUID.fullmatch(bare):
+        return []
+    value = uuid.UUID(bare)
+    if value.version != 8:
+        return [bare]
+    number = _number(value)
+    if bool(number & _LIST) != (type == "List"):
+        return [bare]
+    number &= _LIST - 1
+    characters = []
+    while number:
+        number, place = divmod(number, _BASE)
+        if not place:
+            return [bare]
+        characters.append(_ALPHABET[place - 1])
+    return [bare, "".join(characters)] if characters else [bare]
+
+
+def logical_id(resource: Element) -> str:
+    """The id that stays while the metadata change: the entryUUID of their first version."""
+    for identifier in resource.get("identifier", ()):
+        value = str(identifier.get("value", ""))
+        if (
+            identifier.get("use") == "secondary"
+            and identifier.get("system") == datatypes.URI
+            and "type" not in identifier
+            and UUID.fullmatch(value.removeprefix("urn:uuid:"))
+        ):
+            return value.lower()
+    return entry_id(resource)
+
+
+def version(resource: Element) -> int:
+    """Which version of the metadata it is; the first one does not say so."""
+    for identifier in resource.get("identifier", ()):
+        if identifier.get("use") == "official" and identifier.get("system") == datatypes.URI:
+            for extension in identifier.get("extension", ()):
+                if extension.get("url") == VERSION_NUMBER:
+                    return int(extension.get("valueInteger", 1))
+    return 1
+
+
+def unique_id(resource: Element) -> str:
+    """The uniqueId: masterIdentifier, a List's usual identifier, else the logical id as a UUID of its own."""
+    usual = (i for i in resource.get("identifier", ()) if i.get("use") == "usual")
+    named: Element = resource.get("masterIdentifier") or next(usual, {})
+    name = full_url(str(resource.get("resourceType", "")), "exported", str(resource.get("id", "")))
+    return datatypes.unique_id(named) or datatypes.unique_id({"system": datatypes.URI, "value": name})
+
+
+def _named(id: str, is_list: bool) -> uuid.UUID:
+    """A UUID of version 8 (RFC 9562: 122 bits of one's own) that spells a logical id."""
+    number = _LIST if is_list else 0
+    for place, character in enumerate(id):
+        number += (_ALPHABET.index(character) + 1) * _BASE**place
+    high, middle, low = number >> 74, number >> 62 & 0xFFF, number & (1 << 62) - 1
+    return uuid.UUID(int=high << 80 | 8 << 76 | middle << 64 | 2 << 62 | low)
+
+
+def _number(value: uuid.UUID) -> int:
+    high, middle, low = value.int >> 80, value.int >> 64 & 0xFFF, value.int & (1 << 62) - 1
+    return high << 74 | middle << 62 | low
