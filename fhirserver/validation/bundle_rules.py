@@ -24,6 +24,8 @@ class FullUrls:
     Only the last is told, as a warning, where no advice is wanted: official examples are against all three.
     """
 
+    silent = False
+
     def __init__(self, resource_types: frozenset[str]) -> None:
         self._types = resource_types
 
@@ -55,6 +57,8 @@ def _named(type_: Any, id: Any) -> str:
 class Links:
     """A page has one address, and one page each before and after it. RFC 5988"""
 
+    silent = True
+
     def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
         seen = set()
         for index, link in enumerate(value["link"] if well_formed else ()):
@@ -70,6 +74,8 @@ _ONCE = frozenset(("self", "first", "previous", "prev", "next", "last"))
 
 class SearchResults:
     """What is found has an id and the type that was searched for. https://hl7.org/fhir/R4/http.html#search"""
+
+    silent = True
 
     def __init__(self, resource_types: frozenset[str]) -> None:
         self._types = resource_types
@@ -112,6 +118,8 @@ class WholeDocument:
 
     https://hl7.org/fhir/R4/documents.html#content, https://hl7.org/fhir/R4/bundle.html#references
     """
+
+    silent = False
 
     def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
         if value.get("type") != "document" or not well_formed:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from fhirserver.model import ucum
-from fhirserver.model.definitions import Element, Structure, Type, ValueSet
+from fhirserver.model.definitions import Definitions, Element, Structure, Type, ValueSet
 from fhirserver.validation.bindings import binding, code_test, codes_of, unknown_codes
 from fhirserver.validation.bundle_rules import FullUrls, Links, SearchResults, WholeDocument
-from fhirserver.validation.constraints import Expressed, Native
+from fhirserver.validation.constraints import Expressed
 from fhirserver.validation.extensions import ExtensionRule, Known
-from fhirserver.validation.invariants import NEEDS, violations
+from fhirserver.validation.invariants import NEEDS, native
 from fhirserver.validation.knowledge import Knowledge
 from fhirserver.validation.primitives import TESTS, is_uri
 from fhirserver.validation.references import targets
@@ -97,9 +97,9 @@ class _Compilation:
         found: list[tuple[str, Invariant]] = []
         url = _DEFINITION + structure.path.partition(".")[0]
         for constraint in structure.constraints:
-            native = violations(structure.path, constraint.key)
-            if native:
-                found.append((NEEDS.get(constraint.key, ""), Native(native, constraint, url)))
+            written = native(structure.path, constraint, url)
+            if written:
+                found.append((NEEDS.get(constraint.key, ""), written))
             elif constraint.key not in STRUCTURAL and constraint.expression:
                 found.append(("", Expressed(constraint, url, structure.path, self._knowledge)))
         return found
@@ -113,10 +113,12 @@ class _Compilation:
             return [ResourceRule(name, step, many, self._validate)]
         if type.code == "Extension":
             known, knowledge = self._known, self._knowledge
-            return [ExtensionRule(name, step, many, self._rules[type.structure], known, knowledge)]
+            around = _names(structure, self._definitions)
+            return [ExtensionRule(name, step, many, self._rules[type.structure], known, knowledge, around)]
         if type.structure:
             rules = self._rules[type.structure]
-            return [ComplexRule(name, step, choice, many, rules, self._extras(element, type))]
+            extras, advisory = self._extras(element, type), self._advisory(element, type)
+            return [ComplexRule(name, step, choice, many, rules, (*extras, *advisory), extras)]
         if element.name == "id" and element.attribute:
             wanted = "a string without white space", "une chaîne sans espace"
             return [PrimitiveRule(name, step, None, False, is_uri, wanted, "value")]
@@ -140,7 +142,7 @@ class _Compilation:
     def _extras(self, element: Element, type: Type) -> tuple[Extra, ...]:
         extras: list[Extra] = []
         bound = self._bound(element)
-        if bound is not None and type.code in _CODED:
+        if bound is not None and type.code in _CODED and bound[1] == "required":
             extras.append(binding(type.code, *bound))
         if type.code == "Coding":
             extras.append(self._coding)
@@ -148,10 +150,18 @@ class _Compilation:
             extras.append(targets(type.targets, self._definitions.resource_types))
         elif type.code == "Attachment":
             extras.append(_attachment)
-        if type.code in _QUANTITIES:
-            extras.append(_unit)
         if type.profile == "SimpleQuantity":
             extras.append(_simple_quantity)
+        return tuple(extras)
+
+    def _advisory(self, element: Element, type: Type) -> tuple[Extra, ...]:
+        """The extras that say nothing where no advice is wanted."""
+        extras: list[Extra] = []
+        bound = self._bound(element)
+        if bound is not None and type.code in _CODED and bound[1] == "extensible":
+            extras.append(binding(type.code, *bound))
+        if type.code in _QUANTITIES:
+            extras.append(_unit)
         return tuple(extras)
 
     def _bound(self, element: Element) -> tuple[ValueSet, str] | None:
@@ -161,6 +171,18 @@ class _Compilation:
             if value_set is not None and strength in ("required", "extensible"):
                 return value_set, strength
         return None
+
+
+def _names(structure: Structure, definitions: Definitions) -> frozenset[str]:
+    """What the context of an extension may call any object of this structure."""
+    names = {structure.path}
+    if structure.kind == "resource":
+        names.add("Resource")
+        if definitions.is_domain_resource(structure.path):
+            names.add("DomainResource")
+    else:
+        names |= {"Element", *(("BackboneElement",) if "." in structure.path else ())}
+    return frozenset(names)
 
 
 def _unit(quantity: dict[str, Any], node: Node, scope: Scope) -> None:

@@ -18,6 +18,10 @@ Violations = Callable[[dict[str, Any]], Iterable[str]]
 """Yields the places that break an invariant, as FHIRPath relative to the object ("" is the object)."""
 
 
+Holds = Callable[[Mapping[str, Any]], bool]
+"""Whether an invariant holds for an object."""
+
+
 def said(key: str, human: str) -> Said:
     """The text of a constraint in both languages; French where it has been translated."""
     return human, FRENCH.get(key, human)
@@ -26,9 +30,14 @@ def said(key: str, human: str) -> Said:
 class Native:
     """An invariant in Python: the common ones, for a general FHIRPath engine takes a hundred times longer."""
 
-    __slots__ = ("_key", "_severity", "_text", "_url", "_violations")
+    __slots__ = ("_key", "_severity", "_text", "_url", "_violations", "holds")
+    silent = False
 
-    def __init__(self, violations: Violations, constraint: Constraint, url: str) -> None:
+    def __init__(
+        self, holds: Holds | None, violations: Violations | None, constraint: Constraint, url: str
+    ) -> None:
+        """One of the two: whether the object as a whole is right, or which places are not."""
+        self.holds = holds
         self._violations = violations
         self._severity: Severity = "error" if constraint.severity == "error" else "warning"
         self._key = constraint.key
@@ -37,7 +46,7 @@ class Native:
 
     def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
         try:
-            for place in self._violations(value):
+            for place in self._places(value):
                 scope.report.breach(
                     (node, place), self._key, self._text, severity=self._severity, url=self._url
                 )
@@ -46,6 +55,11 @@ class Native:
             # wrong has been said, and the invariant cannot be asked.
             if well_formed:
                 raise
+
+    def _places(self, value: dict[str, Any]) -> Iterable[str]:
+        if self._violations is not None:
+            return self._violations(value)
+        return () if self.holds is None or self.holds(value) else ("",)
 
 
 class Expressed:
@@ -60,6 +74,7 @@ class Expressed:
         self._url = url
         self._structure = structure
         self._knowledge = knowledge
+        self.silent = constraint.advice
 
     @cached_property
     def _evaluate(self) -> Evaluate:

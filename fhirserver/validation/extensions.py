@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/defining-extensions.html
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -39,14 +39,23 @@ class Known(Protocol):
 
 
 class ExtensionRule(ComplexRule):
-    """``extension`` and ``modifierExtension``."""
+    """``extension`` and ``modifierExtension``; ``around`` is what contexts may call the objects that have it,
+    wherever these are."""
 
-    __slots__ = ("_knowledge", "_known", "_modifier")
+    __slots__ = ("_around", "_knowledge", "_known", "_modifier")
 
     def __init__(
-        self, name: str, step: str, many: bool, rules: Rules, known: Known, knowledge: Knowledge
+        self,
+        name: str,
+        step: str,
+        many: bool,
+        rules: Rules,
+        known: Known,
+        knowledge: Knowledge,
+        around: frozenset[str],
     ) -> None:
-        super().__init__(name, step, None, many, rules, ())
+        super().__init__(name, step, None, many, rules, (), ())
+        self._around = around
         self._known = known
         self._knowledge = knowledge
         self._modifier = name == "modifierExtension"
@@ -69,6 +78,36 @@ class ExtensionRule(ComplexRule):
                 scope.report.strict(place, "extension", "extension-relative", url=url[:200])
         if len(item) > 1:
             self._count(item, here, scope.report)
+
+    def accepting(self, accepts: Callable[[Any, Scope, int], bool]) -> Callable[[Any, Scope, int], bool]:
+        """How the element is accepted, see ``acceptance``, where ``accepts`` does so with one extension."""
+        modifier, extension = self._modifier, self._known.extension
+
+        def accept(item: Any, scope: Scope, depth: int) -> bool:
+            if type(item) is not list or not item:
+                return False
+            for one in item:
+                if not accepts(one, scope, depth):
+                    return False
+                definition = extension(one["url"])
+                if definition is None:
+                    if modifier:
+                        return False
+                elif definition.modifier is modifier and self._is_for_all(definition):
+                    definition.check(one, "", scope)
+                else:
+                    return False
+            if len(item) > 1:
+                self._count(item, "", scope.report)
+            return True
+
+        return accept
+
+    def _is_for_all(self, definition: Extension) -> bool:
+        """Whether the objects may have the extension wherever they are."""
+        return definition.url.startswith(_LOOSE) or any(
+            kind == "element" and expression in self._around for kind, expression in definition.contexts
+        )
 
     def _check(
         self,

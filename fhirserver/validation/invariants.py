@@ -6,13 +6,14 @@ its path.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from typing import Any
 
 from fhirserver.model import temporal
+from fhirserver.model.definitions import Constraint
 from fhirserver.validation import bundle_invariants
-from fhirserver.validation.constraints import Violations
+from fhirserver.validation.constraints import Holds, Native, Violations
 
 Content = Mapping[str, Any]
 
@@ -137,7 +138,7 @@ def dom_2(resource: Content) -> Iterator[str]:
 def dom_3(resource: Content) -> Iterator[str]:
     if "contained" not in resource:
         return
-    fragments = set(_fragments(resource))
+    fragments = _fragments(resource)
     for index, contained in enumerate(resource["contained"]):
         if f"#{contained.get('id')}" not in fragments and "#" not in _fragments(contained):
             yield f".contained[{index}]"
@@ -156,24 +157,25 @@ def dom_5(resource: Content) -> Iterator[str]:
             yield f".contained[{index}].meta.security"
 
 
-def _fragments(value: Any) -> Iterator[str]:
+def _fragments(resource: Content) -> set[str]:
     """Everything that may refer to a contained resource; the rule counts canonicals and uris, too."""
-    if type(value) is dict:
-        for item in value.values():
-            yield from _fragments(item)
-        if type(value.get("div")) is str:  # an image or a link of a narrative
-            yield from _LINKED.findall(value["div"])
-    elif type(value) is list:
-        for item in value:
-            yield from _fragments(item)
-    elif type(value) is str and value.startswith("#"):
-        yield value
+    found: set[str] = set()
+    todo: list[Any] = [resource]
+    while todo:
+        one = todo.pop()
+        for item in one.values() if type(one) is dict else one:
+            if type(item) is str:
+                if item[:1] == "#":
+                    found.add(item)
+            elif type(item) is dict or type(item) is list:
+                todo.append(item)
+        if type(one) is dict and type(one.get("div")) is str:  # an image or a link of a narrative
+            found.update(_LINKED.findall(one["div"]))
+    return found
 
 
 _LINKED = re.compile(r"""(?:src|href)\s*=\s*["'](#[A-Za-z0-9\-.]{1,64})["']""")
 
-
-Holds = Callable[[Content], bool]
 
 # fmt: off
 _HOLDS: dict[str, Holds] = {
@@ -244,18 +246,11 @@ NEEDS = {
 """The element without which an invariant holds: it is not asked then."""
 
 
-def violations(path: str, key: str) -> Violations | None:
-    """The check of a constraint of the structure at ``path``; None where there is none."""
-    for name in (key, f"{path}/{key}"):
+def native(path: str, constraint: Constraint, url: str) -> Native | None:
+    """The check of a constraint of the structure at ``path``; None where there is none in Python."""
+    for name in (constraint.key, f"{path}/{constraint.key}"):
         if name in _PLACES:
-            return _PLACES[name]
+            return Native(None, _PLACES[name], constraint, url)
         if name in _HOLDS:
-            return _asked(_HOLDS[name])
+            return Native(_HOLDS[name], None, constraint, url)
     return None
-
-
-def _asked(holds: Holds) -> Violations:
-    def check(content: dict[str, Any]) -> tuple[str, ...]:
-        return () if holds(content) else ("",)
-
-    return check

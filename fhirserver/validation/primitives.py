@@ -54,12 +54,15 @@ def is_uri(value: Any) -> bool:
 
     ``urn:uuid:`` is often followed by something else in the Bundles of clients; that is a name, too.
     """
-    return (
-        type(value) is str
-        and ((value.isprintable() and " " not in value and value != "") or _no_space(value) is not None)
-        and (value[:8] != "urn:oid:" or _oid(value.partition("|")[0]) is not None)
-        and not value.startswith(("oid:", "uuid:"))
-    )
+    if type(value) is not str:
+        return False
+    if (" " in value or not value.isprintable() or not value) and _no_space(value) is None:
+        return False
+    if value[0] not in "uo":
+        return True
+    if value[:8] == "urn:oid:":
+        return _oid(value.partition("|")[0]) is not None
+    return not value.startswith(("oid:", "uuid:"))
 
 
 def is_code(value: Any) -> bool:

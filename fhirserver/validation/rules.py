@@ -94,19 +94,19 @@ class Rule:
 class PrimitiveRule(Rule):
     """A primitive element; ``wanted`` says what the test accepts, ``code`` is the issue's when it fails."""
 
-    __slots__ = ("_accepts", "_code", "_many", "_wanted")
+    __slots__ = ("_code", "_wanted", "accepts", "many")
 
     def __init__(
         self, name: str, step: str, choice: str | None, many: bool, test: Test, wanted: Said, code: str
     ) -> None:
         super().__init__(name, step, choice, None if many else test)
-        self._many = many
-        self._accepts = test
+        self.many = many
+        self.accepts = test
         self._wanted = wanted
         self._code = code
 
     def check(self, item: Any, parent: dict[str, Any], node: Node, scope: Scope) -> None:
-        if not self._many:
+        if not self.many:
             if self._single(item, node, scope):
                 self._one(item, (node, self.step), scope)
         elif self._array(item, node, scope):
@@ -116,17 +116,17 @@ class PrimitiveRule(Rule):
                     if not (type(twin) is list and index < len(twin) and twin[index] is not None):
                         here = ((node, self.step), index)
                         scope.report.add(here, "structure", "ele-1", what=_null(self.name))
-                elif not self._accepts(value):
+                elif not self.accepts(value):
                     self._one(value, ((node, self.step), index), scope)
 
     def _one(self, value: Any, node: Node, scope: Scope) -> None:
-        if self._accepts(value):
+        if self.accepts(value):
             return
         if value is None or value == "":
             scope.report.add(node, "structure", "ele-1", what=_EMPTY_VALUE)
         elif type(value) is dict or type(value) is list:
             scope.report.add(node, "structure", "type", value=shown(value), wanted=self._wanted)
-        elif self._accepts is is_narrative and type(value) is str:
+        elif self.accepts is is_narrative and type(value) is str:
             scope.report.add(node, self._code, "narrative", why=problem(value) or "")
         else:
             self._refuse(value, node, scope.report)
@@ -162,17 +162,17 @@ class CodeRule(PrimitiveRule):
 class TwinRule(Rule):
     """``_birthDate``: the id and the extensions of a primitive element."""
 
-    __slots__ = ("_many", "_rules", "_value")
+    __slots__ = ("_value", "many", "rules")
 
     def __init__(self, name: str, step: str, choice: str | None, many: bool, rules: "Rules") -> None:
         super().__init__("_" + name, step, choice)
         self._value = name
-        self._many = many
-        self._rules = rules
+        self.many = many
+        self.rules = rules
 
     def check(self, item: Any, parent: dict[str, Any], node: Node, scope: Scope) -> None:
         here = (node, self.step)
-        if not self._many:
+        if not self.many:
             if self._single(item, node, scope):
                 self._one(item, self._value in parent, here, scope)
         elif self._array(item, node, scope):
@@ -191,19 +191,25 @@ class TwinRule(Rule):
                     scope.report.add((here, index), "structure", "ele-1", what=what)
 
     def _one(self, item: Any, has_value: bool, node: Node, scope: Scope) -> None:
-        self._rules.check(item, node, scope, alone=not has_value)
+        self.rules.check(item, node, scope, alone=not has_value)
 
 
 class Invariant(Protocol):
-    """A constraint of the specification; ``well_formed`` says whether the object's shape is right."""
+    """A constraint of the specification; ``well_formed`` says whether the object's shape is right.
+
+    A ``silent`` one says nothing where neither advice nor best practices are wanted.
+    """
+
+    @property
+    def silent(self) -> bool: ...
 
     def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None: ...
 
 
 class ComplexRule(Rule):
-    """An element with elements of its own."""
+    """An element with elements of its own; of its extras, only the ``decisive`` speak without advice."""
 
-    __slots__ = ("_extras", "_many", "_rules")
+    __slots__ = ("_extras", "decisive", "many", "rules")
 
     def __init__(
         self,
@@ -213,16 +219,18 @@ class ComplexRule(Rule):
         many: bool,
         rules: "Rules",
         extras: tuple[Extra, ...],
+        decisive: tuple[Extra, ...],
     ) -> None:
         super().__init__(name, step, choice)
-        self._many = many
-        self._rules = rules
+        self.many = many
+        self.rules = rules
         self._extras = extras
+        self.decisive = decisive
 
     def check(self, item: Any, parent: dict[str, Any], node: Node, scope: Scope) -> None:
-        rules, extras = self._rules, self._extras
+        rules, extras = self.rules, self._extras
         here = (node, self.step)
-        if self._many:
+        if self.many:
             if self._array(item, node, scope):
                 for index, one in enumerate(item):
                     place = (here, index)

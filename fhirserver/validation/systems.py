@@ -24,6 +24,8 @@ def is_absolute(uri: str) -> bool:
 class AbsoluteSystem:
     """A system is absolute, and no value set; an identifier that is said to be a URI is one."""
 
+    silent = True
+
     def __init__(self, value_sets: Container[str]) -> None:
         self._value_sets = value_sets
 
@@ -42,6 +44,8 @@ class AbsoluteSystem:
 
 class Supplement:
     """What supplements a code system says so in its content. https://hl7.org/fhir/R4/codesystem.html#supplements"""
+
+    silent = True
 
     def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
         if well_formed and value.get("content") != "supplement":

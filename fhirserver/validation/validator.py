@@ -6,6 +6,7 @@ from typing import Any
 
 from fhirserver.errors import Issue
 from fhirserver.model.definitions import Definitions, Operators
+from fhirserver.validation.acceptance import acceptances
 from fhirserver.validation.bindings import Membership
 from fhirserver.validation.compilation import compile_rules
 from fhirserver.validation.fhirpath import Node as Value
@@ -43,6 +44,8 @@ class Validator:
         self._policy = policy or Policy()
         rules = compile_rules(knowledge, self.profiles, self._resource)
         self._rules = {type: rules[type] for type in definitions.resource_types}
+        accepting = acceptances(rules, self._accepts_contained)
+        self._accepting = {type: accepting[type] for type in definitions.resource_types}
 
     def validate(
         self,
@@ -66,7 +69,7 @@ class Validator:
             type = resource.get("resourceType") if isinstance(resource, dict) else None
             location = type if isinstance(type, str) and type in self._rules else "Resource"
         scope = self._resource(resource, location, Scope(report, {}, location, {}, {}, 0), False)
-        if scope is not None:
+        if scope is not None and profiles:
             self._conform(profiles, "refuse", resource, location, scope)
         return report.result()
 
@@ -84,18 +87,38 @@ class Validator:
         inner = Scope(scope.report, resource, node, scope.contained, bundle, scope.depth)
         if contained:
             inner.root = scope.root
-        else:
+        elif "contained" in resource:
             inner.contained = _contained(resource)
-            if "contained" in resource:
-                _check_ids(resource["contained"], node, scope.report)
-        rules.check(resource, node, inner)
+            _check_ids(resource["contained"], node, scope.report)
+        else:
+            inner.contained = {}
+        if inner.report.advice or inner.report.practices or not self._accepts(type, resource, inner):
+            rules.check(resource, node, inner)
         stance = self._policy.stance(type)
         if stance != "off" or scope.report.advice:
-            self._conform(_claimed(resource), stance, resource, node, inner)
+            if claimed := _claimed(resource):
+                self._conform(claimed, stance, resource, node, inner)
             required = self._policy.required.get(type) if not contained else None
             if required:
                 self._conform(required, stance, resource, node, inner)
         return inner
+
+    def _accepts(self, type: str, resource: dict[str, Any], scope: Scope) -> bool:
+        """Whether there is nothing to say about a resource, apart from profiles."""
+        quiet = Scope(Report(), resource, scope.node, scope.contained, scope.bundle, scope.depth)
+        quiet.root = scope.root
+        return self._accepting[type](resource, quiet, scope.depth) and not quiet.report.count
+
+    def _accepts_contained(self, resource: Any, scope: Scope, depth: int) -> bool:
+        """Whether there is nothing to say about a contained resource; of one that claims profiles there may
+        be."""
+        type = resource.get("resourceType") if isinstance(resource, dict) else None
+        accepting = self._accepting.get(type) if isinstance(type, str) else None
+        if accepting is None or _claimed(resource):
+            return False
+        inner = Scope(scope.report, resource, scope.node, scope.contained, scope.bundle, depth)
+        inner.root = scope.root
+        return accepting(resource, inner, depth)
 
     def _conform(
         self, urls: Iterable[str], stance: Stance, resource: dict[str, Any], node: Node, scope: Scope

@@ -87,6 +87,32 @@ class Constrained:
             and (self.slicing is None or self.slicing.rules == "open")
         )
 
+    @property
+    def is_typed_only(self) -> bool:
+        """Whether it says nothing about an element that is there but which types it may have."""
+        loose = self.binding is None or self.binding[0] not in ("required", "extensible")
+        return (
+            loose
+            and self.least < 2
+            and self.most in (None, 1)
+            and not (self.invariants or self.slices or self.children)
+            and self.fixed is self.pattern is self.min_value is self.max_value is MISSING
+            and self.max_length is None
+            and not any(kind.profiles or kind.targets for kind in self.kinds)
+        )
+
+    def plain_values(self, url: str) -> frozenset[str]:
+        """Of the root of an extension: the JSON names of which each is right beside ``url`` and without
+        anything else."""
+        value, address, parts = (self.children.get(name) for name in ("value", "url", "extension"))
+        if value is None or not value.is_typed_only or not self.children.keys() <= _PLAIN:
+            return frozenset()
+        if self.invariants or self.kinds or (parts is not None and parts.least):
+            return frozenset()
+        if address is None or address.fixed != url or address.pattern is not MISSING or address.invariants:
+            return frozenset()
+        return frozenset(f"value{kind.code[:1].upper()}{kind.code[1:]}" for kind in value.kinds)
+
     def prune(self) -> None:
         """Let go of what says nothing; slices stay, for they tell the items apart."""
         for one in self.slices.values():
@@ -95,6 +121,9 @@ class Constrained:
             child.prune()
             if child.says_nothing:
                 del self.children[name]
+
+
+_PLAIN = frozenset(("extension", "url", "value"))
 
 
 def value_of(element: Mapping[str, Any], prefix: str) -> Any:
@@ -106,14 +135,11 @@ def value_of(element: Mapping[str, Any], prefix: str) -> Any:
 
 
 def kinds_of(element: Mapping[str, Any]) -> tuple[Kind, ...]:
+    """The types; those of FHIRPath, which ids and urls have, constrain nothing."""
     return tuple(
-        Kind(
-            str(t["code"]).rpartition(".")[2] if "fhirpath" in str(t["code"]) else str(t["code"]),
-            tuple(t.get("profile", ())),
-            tuple(t.get("targetProfile", ())),
-        )
+        Kind(str(t["code"]), tuple(t.get("profile", ())), tuple(t.get("targetProfile", ())))
         for t in element.get("type", ())
-        if isinstance(t, dict) and "code" in t
+        if isinstance(t, dict) and "code" in t and "fhirpath" not in str(t["code"])
     )
 
 

@@ -24,7 +24,18 @@ from fhirserver.validation.rules import MAX_DEPTH, Scope
 class Profile:
     """A profile or an extension's definition, compiled; ``contexts`` are (type, expression)."""
 
-    __slots__ = ("_checking", "_parts", "contexts", "modifier", "most", "tree", "type", "url", "version")
+    __slots__ = (
+        "_checking",
+        "_parts",
+        "_plain",
+        "contexts",
+        "modifier",
+        "most",
+        "tree",
+        "type",
+        "url",
+        "version",
+    )
 
     def __init__(self, definition: Mapping[str, Any], tree: Constrained, checking: Checking) -> None:
         self.url = str(definition["url"])
@@ -45,9 +56,12 @@ class Profile:
             (s.children["url"].fixed for s in inner.slices.values() if "url" in s.children) if inner else ()
         )
         self._parts = tuple(str(url) for url in urls if url is not MISSING)
+        self._plain = tree.plain_values(self.url) if self.type == "Extension" else frozenset()
 
     def check(self, item: dict[str, Any], node: Place, scope: Scope) -> None:
         """Report what it says against an element; of an extension, also the parts it does not have."""
+        if len(item) == 2 and not self._plain.isdisjoint(item):
+            return  # a url and a value, and no more than its type is defined
         for index, part in enumerate(item.get("extension", ()) if self._parts else ()):
             url = part.get("url", "")
             if url not in self._parts and "/" not in url and ":" not in url:
