@@ -91,7 +91,7 @@ def leave_out_foreign_numbers(entry: Entry, found: dict[Key, list[Found]], issue
 
 
 def _is_replaced(resource: Resource) -> bool:
-    if resource["resourceType"] == "Encounter":
+    if resource["resourceType"] in ("Encounter", "Account"):
         return bool(resource["status"] == "entered-in-error")
     return any(link.get("type") == "replaced-by" for link in resource.get("link", ()))
 
@@ -131,4 +131,4 @@ def _is_number(identifier: Resource) -> bool:
     if str(identifier.get("system", "")).startswith(KEY_SYSTEM):
         return False
     codes = {coding.get("code") for coding in identifier.get("type", {}).get("coding", ())}
-    return not codes or bool(codes & _NUMBERS)
+    return "type" not in identifier or bool(codes & _NUMBERS)

@@ -144,12 +144,12 @@ async def _search(key: Key, server: Server) -> list[Found]:
 
 
 def _remaining(found: list[Found]) -> list[Found]:
-    """Without the patients that another one of them has replaced, and visits that were merged into another
-    one: it has their identifiers since."""
+    """Without the patients that another one of them has replaced, and visits and accounts that were merged
+    into another one: it has their identifiers since."""
     names = {f.stored.reference for f in found}
 
     def replaced(resource: Resource) -> bool:
-        if resource["resourceType"] == "Encounter":
+        if resource["resourceType"] in ("Encounter", "Account"):
             return bool(resource.get("status") == "entered-in-error")
         return any(
             link.get("type") == "replaced-by" and link["other"].get("reference") in names

@@ -20,13 +20,15 @@ _UNITED_OF: Final = {
         "address": ("use",),
         "link": ("type", "other"),
     },
-    "Encounter": {**_UNITED, "participant": ("type",), "account": ("identifier",)},
+    "Encounter": {**_UNITED, "participant": ("type",), "account": ("reference",)},
 }
 """List -> what items of one kind have in common: those sent replace those stored of the same kind."""
 
 _JOINED_OF: Final = {"Encounter": ("period", "hospitalization"), "DocumentReference": ("context",)}
 """Elements of which an input may say a part: what it does not say of them stays."""
 
+
+_WITH_OLD_NUMBERS: Final = ("Patient", "Encounter", "Account")
 
 _LINKS: Final = frozenset({"reference", "url"})
 _CHOICE: Final = re.compile(r"\A_|(?:Age|Boolean|DateTime|Integer|Period|String)\Z")
@@ -38,10 +40,10 @@ def merge(stored: Resource, sent: Resource, cleared: Iterable[str] = ()) -> Reso
     Some lists are united: identifiers by system and value, extensions by url, a Patient's names, addresses
     and telecoms by use. A sender that does not know an item of another kind does not retract it. ``id`` and
     ``meta`` stay as stored; of what ``meta`` lacks there, the sent parts are added, and its tags are united
-    by system. A number of a Patient or Encounter that is old stays old: a sender that has not heard of it yet
-    still sends it.
+    by system. A number of a Patient, Encounter or Account that is old stays old: a sender that has not heard
+    of it yet still sends it. A component that is sent as unknown stays as stored.
     """
-    return _merge(stored, sent, cleared, old_stays=sent.get("resourceType") in ("Patient", "Encounter"))
+    return _merge(stored, sent, cleared, old_stays=sent.get("resourceType") in _WITH_OLD_NUMBERS)
 
 
 def absent(stored: Resource, sent: Resource) -> Resource:
@@ -126,6 +128,8 @@ def _merge(stored: Resource, sent: Resource, cleared: Iterable[str], *, old_stay
             if old_stays and name == "identifier":
                 value = _still_old(before, value)
             merged[name] = _unite(before, value, united[name])
+        elif name == "component":
+            merged[name] = _known_stay(stored.get(name, []), value)
         elif name == "meta":
             merged[name] = _meta(stored.get("meta", {}), value)
         elif name in joined and isinstance(merged.get(name), dict):
@@ -160,6 +164,17 @@ def _still_old(stored: list[Any], sent: list[Any]) -> list[Any]:
     return [
         {"use": "old", **i} if (i.get("system"), i.get("value")) in old else i for i in sent
     ]  # a use that is sent counts
+
+
+def _known_stay(stored: list[Any], sent: list[Any]) -> list[Any]:
+    """The components sent; one that is sent as unknown (the blood pressure that is not corrected) is the
+    stored one of its code."""
+    known = {_codes(item): item for item in stored if "dataAbsentReason" not in item}
+    return [known.get(_codes(item), item) if item.get("dataAbsentReason") else item for item in sent]
+
+
+def _codes(component: Resource) -> frozenset[tuple[Any, Any]]:
+    return frozenset((c.get("system"), c.get("code")) for c in component["code"].get("coding", ()))
 
 
 def _unite(stored: list[Any], sent: list[Any], names: tuple[str, ...]) -> list[Any]:

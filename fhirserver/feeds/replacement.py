@@ -53,7 +53,7 @@ async def replace(
             _swap_numbers(victim, direct, issues)
             continue
         if victim.is_stored:
-            _check(victim, direct)
+            _check(victim, direct, by_url, replaced)
             await _move(victim, survivor, entries, done, server)
         _hand_over_numbers(victim, direct)
         if victim.is_stored:
@@ -72,8 +72,8 @@ async def move(entries: list[Entry], moved: set[str], server: Server) -> Replace
     by_url = {entry.url: entry for entry in entries}
     done = Replaced()
     for entry in (by_url[url] for url in moved):
-        before = entry.stored.get("subject", {}).get("reference")
-        patient = by_url.get(entry.resource.get("subject", {}).get("reference", ""))
+        before = _patient_of(entry.stored)
+        patient = by_url.get(_patient_of(entry.resource))
         if not before or patient is None or entry.found is None:
             continue
         after = f"Patient/{patient.id}" if patient.id else patient.url
@@ -84,12 +84,27 @@ async def move(entries: list[Entry], moved: set[str], server: Server) -> Replace
     return done
 
 
-async def _belonging(visit: Found, server: Server) -> list[Found]:
-    names = await referring_to(visit.stored, server, MOST + 1)
-    wanted = [(type, id) for type, id in (name.split("/") for name in names) if type not in KEPT]
-    if len(wanted) > MOST:
-        raise TooCostly(f"More than {MOST} resources refer to {visit.stored.reference}")
-    return [found for found in (await find_ids(wanted, server)).values() if found.resource]
+async def _belonging(moved: Found, server: Server) -> list[Found]:
+    """What refers to a visit, or to an account and to the visits on it."""
+    belonging: dict[str, Found] = {}
+    waiting = [moved]
+    while waiting:
+        names = await referring_to(waiting.pop().stored, server, MOST + 1)
+        wanted = [tuple(name.split("/")) for name in names if name not in belonging]
+        if len(wanted) + len(belonging) > MOST:
+            raise TooCostly(f"More than {MOST} resources refer to {moved.stored.reference}")
+        there = await find_ids([(type, id) for type, id in wanted if type not in KEPT], server)
+        found = [found for found in there.values() if found.resource]
+        belonging |= {one.stored.reference: one for one in found}
+        waiting += [one for one in found if one.stored.type == "Encounter"]
+    return list(belonging.values())
+
+
+def _patient_of(resource: Resource) -> str:
+    """The reference to whom a visit or an account is of."""
+    subject = resource.get("subject") or {}
+    reference = (subject[0] if isinstance(subject, list) else subject).get("reference", "")
+    return str(reference)
 
 
 def follow_merged(entries: list[Entry], effects: Effects) -> list[Issue]:
@@ -120,12 +135,14 @@ def check_renamed(entry: Entry, found: dict[Key, list[Found]]) -> None:
     )
 
 
-def _check(victim: Entry, survivor: Entry) -> None:
+def _check(victim: Entry, survivor: Entry, by_url: dict[str, Entry], replaced: dict[str, str]) -> None:
     stored = victim.stored
-    if victim.type == "Encounter":
-        here, there = (e.stored.get("subject", {}).get("reference") for e in (victim, survivor))
-        if here and there and here != there:
-            _hold("The visits are of two patients", "Encounter.subject")
+    if victim.type != "Patient":
+        # Patients that the message makes one, too, are one here.
+        ids = {by_url[url].id: by_url[_last(url, replaced)].id for url in replaced}
+        here, there = (_patient_of(e.stored).removeprefix("Patient/") for e in (victim, survivor))
+        if here and there and ids.get(here, here) != ids.get(there, there):
+            _hold(f"One {victim.type} would be of two patients", f"{victim.type}.subject")
         return
     merged = any(link["type"] == merging.REPLACES for link in stored.get("link", ()))
     if merged and is_by_old_number(victim):
@@ -154,10 +171,11 @@ async def _move(victim: Entry, survivor: Entry, entries: list[Entry], done: Repl
         name = change.previous.reference
         changed.append(f"{name}/_history/{change.previous.version + 1}")
         if (entry := by_reference.get(name)) is not None:
-            entry.base = change.resource
+            entry.base = merging.moved(entry.stored, source.reference, target, server.base_url)
             continue
-        found, _ = done.updates.get(name, (Found(change.previous, {}), {}))
-        done.updates[name] = found, change.resource
+        # Another merge of the message may have changed it as well.
+        found, now_says = done.updates.get(name, (Found(change.previous, {}), change.resource))
+        done.updates[name] = found, merging.moved(now_says, source.reference, target, server.base_url)
     if "Provenance" in server.types:
         done.records.append(_record(victim.found, survivor, target, changed))
 

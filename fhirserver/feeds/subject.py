@@ -43,4 +43,6 @@ def check_subjects(entries: list[Entry], moved: set[str], issues: list[Issue]) -
 
 def _subject(resource: Resource) -> str:
     element = resource.get("subject") or resource.get("patient") or {}
+    if isinstance(element, list):  # Account
+        element = element[0]
     return str(element.get("reference", "")) if isinstance(element, dict) else ""

@@ -1,10 +1,16 @@
 """ADT: which event says what of patients, visits, allergies and merges. HL7 v2.9 chapter 3.3"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn
 
-from mappings.core.result import Issue, MappingError
+from mappings.core.result import Held, Issue, MappingError
+from mappings.hl7v2.account import (
+    add_account,
+    add_account_merge,
+    add_account_move,
+    add_change_of_account_number,
+)
 from mappings.hl7v2.allergy import add_allergies
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.diagnosis import add_diagnoses
@@ -20,13 +26,11 @@ from mappings.hl7v2.merge import (
 )
 from mappings.hl7v2.observation import ObservationEntries
 from mappings.hl7v2.pam import add_pam_france
-from mappings.hl7v2.patient import Subject, add_patient, the_pid
+from mappings.hl7v2.patient import Subject, add_patient, key_of, patient_identifiers, the_pid
 from mappings.hl7v2.reader import Message
 from mappings.hl7v2.related import add_next_of_kin, add_roles
 from mappings.hl7v2.segment import Segment
 from mappings.hl7v2.visit import add_visit
-
-_ACCOUNTS: Final = "Accounts are not kept: what the message says of them stays in the message"
 
 
 @dataclass(slots=True)
@@ -102,18 +106,38 @@ def change_to_entries(message: Message, context: Context) -> Subject:
 
 
 def account_merge_to_entries(message: Message, context: Context) -> Subject:
-    """A35, A41: the Patient; what is said of accounts is reported, because accounts are not kept."""
-    first = add_patient(the_pid(message), context, assert_it=True)
-    for group in groups(message):
-        add_patient(group.pid, context, assert_it=True)
-        context.issue("warning", "not-supported", _ACCOUNTS, "MRG-3")
-    return first
+    """A35, A41: per PID and MRG the Account that survives and the one it replaces. Raises MappingError."""
+    return _each_account_with_mrg(message, context, add_account_merge)
+
+
+def account_move_to_entries(message: Message, context: Context) -> Subject:
+    """A44: per PID and MRG an Account that becomes the patient's of PID. Raises MappingError."""
+    return _each_account_with_mrg(message, context, add_account_move)
+
+
+def account_change_to_entries(message: Message, context: Context) -> Subject:
+    """A49: the Account, whose prior number is an old one now. Raises MappingError."""
+    return _each_account_with_mrg(message, context, add_change_of_account_number)
 
 
 def patient_and_account_merge_to_entries(message: Message, context: Context) -> Subject:
-    """A36: as A34; what is said of accounts is reported. Raises MappingError."""
-    context.issue("information", "not-supported", _ACCOUNTS, "MRG-3")
-    return merge_to_entries(message, context)
+    """A36: as A34 and, where both accounts are named, as A35. Raises MappingError."""
+    subject = merge_to_entries(message, context)
+    for group in groups(message):
+        mrg = group.find("MRG")
+        if mrg is not None and group.pid[18] and mrg[3]:
+            identifiers, _ = patient_identifiers(group.pid, context)
+            key = key_of(identifiers)
+            url = context.url("Patient", key["system"], key["value"]) if key else subject.url
+            add_account_merge(group.pid, mrg, replace(subject, url=url), context)
+    return subject
+
+
+def number_move_to_entries(message: Message, context: Context) -> Subject:
+    """A43. Raises Held: a number is another patient's, and nothing says which data go with it."""
+    the_pid(message)
+    text = "A number moves from one patient to another, and nothing says which of the data are whose"
+    raise Held(text, Issue("error", "business-rule", text, "MRG-1"))
 
 
 def visit_merge_to_entries(message: Message, context: Context) -> Subject:
@@ -126,6 +150,15 @@ def visit_change_to_entries(message: Message, context: Context) -> Subject:
 
     def change(_: Segment | None, mrg: Segment, url: str | None, context: Context) -> None:
         add_change_of_visit_number(mrg, url, context)
+
+    return _each_visit_with_mrg(message, context, change)
+
+
+def alternate_visit_change_to_entries(message: Message, context: Context) -> Subject:
+    """A51: as A50, of the alternate number (PV1-50, MRG-6). Raises MappingError."""
+
+    def change(_: Segment | None, mrg: Segment, url: str | None, context: Context) -> None:
+        add_change_of_visit_number(mrg, url, context, 6)
 
     return _each_visit_with_mrg(message, context, change)
 
@@ -164,6 +197,8 @@ def _stated(message: Message, context: Context, *, assert_it: bool) -> Subject:
         add_next_of_kin(message.all("NK1"), subject, context)
     pv1 = message.find("PV1")
     encounter = add_visit(pv1, message.find("PV2"), message.find("ZBE"), subject, context)
+    if encounter is None and assert_it:
+        add_account(the_pid(message), subject, context)
     if pv1 is not None and encounter is None and any(pv1[number] for number in (3, 44)):
         text = "A visit without a number (PV1-19) cannot be recognised again: left out"
         context.issue("information", "required", text, "PV1-19")
@@ -192,6 +227,21 @@ def _each_with_mrg(
             again = [e for e in context.entries if e["fullUrl"] == subject.url][1:]
             context.entries = [e for e in context.entries if not any(e is one for one in again)]
         add(mrg, subject, context)
+        subjects.append(subject)
+    return subjects[0]
+
+
+def _each_account_with_mrg(
+    message: Message, context: Context, add: Callable[[Segment, Segment, Subject, Context], None]
+) -> Subject:
+    subjects = []
+    for group in groups(message):
+        mrg = group.find("MRG")
+        if mrg is None:
+            _refuse("A PID without an MRG: nothing says what is merged or changed", "MRG")
+        mrg.mark_read(1, 2)  # whose account it was is stored with it
+        subject = add_patient(group.pid, context, assert_it=True, pd1=group.find("PD1"))
+        add(group.pid, mrg, subject, context)
         subjects.append(subject)
     return subjects[0]
 
@@ -238,11 +288,15 @@ ADT_EVENTS: Final[dict[str, Callable[[Message, Context], Subject]]] = {
     "ADT^A60": allergies_to_entries,
     **{f"ADT^{trigger}": merge_to_entries for trigger in ("A18", "A30", "A34", "A40")},
     **{f"ADT^{trigger}": account_merge_to_entries for trigger in ("A35", "A41")},
+    "ADT^A43": number_move_to_entries,
+    "ADT^A44": account_move_to_entries,
+    "ADT^A49": account_change_to_entries,
     "ADT^A36": patient_and_account_merge_to_entries,
     "ADT^A42": visit_merge_to_entries,
     **{f"ADT^{trigger}": change_to_entries for trigger in ("A46", "A47", "A48")},
     "ADT^A45": visit_move_to_entries,
     "ADT^A50": visit_change_to_entries,
+    "ADT^A51": alternate_visit_change_to_entries,
     "ADT^A24": link_to_entries,
     "ADT^A37": unlink_to_entries,
 }

@@ -170,7 +170,7 @@ def _type_and_category(kind: Field, code: Field, context: Context) -> Element:
     if sent and sent not in ALLERGY_TYPE and sent != "MC":
         context.warn(f"Code {sent[:40]!r} of table 0127 has no mapping", kind, "code-invalid")
     if sent:
-        coding = {"system": f"{TERMINOLOGY}v2-0127", "code": " ".join(sent.split())}
+        coding = context.table_coding("0127", " ".join(sent.split()))
         kept = {"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}}
         elements["_category"] = [{"extension": [kept]}]
     return elements

@@ -11,6 +11,7 @@ from mappings.core.bundle import derived_identifier, full_url
 from mappings.core.effects import Effects
 from mappings.core.result import Element, Issue, Severity
 from mappings.core.source import Source
+from mappings.hl7v2 import table_codes
 from mappings.hl7v2.reader import Message
 from mappings.hl7v2.segment import Field
 from mappings.hl7v2.tables import TERMINOLOGY
@@ -71,6 +72,25 @@ class Context:
             self.issue("information", "value", "The hour occurs twice: taken as the first", value.location)
         return time.in_zone(self.zone)
 
+    def own_system(self, name: str) -> str:
+        """The URI of a coding system that only this source knows."""
+        return f"{translation.LOCAL}{quote(self.source.name, safe='')}:{quote(name, safe='')}"
+
+    def table_coding(self, number: str, code: str) -> Element:
+        """Coding of a code of an HL7 table; one that the table lacks is the source's own."""
+        system = f"{TERMINOLOGY}v2-{number}"
+        if (system, code) in self.source.codes:
+            return {"system": system, "code": code}
+        if (known := table_codes.find(number, code)) is not None:
+            return {"system": system, "code": known}
+        return {"system": self.own_system(f"HL7{number}"), "code": code}
+
+    def table_concept(self, number: str, code: str) -> Element:
+        """CodeableConcept of what only the program reads; a code that the table lacks is its text."""
+        coding = self.table_coding(number, code)
+        own = coding["system"].startswith(translation.LOCAL)
+        return {"text": code} if own else {"coding": [coding]}
+
     def code(
         self, element: str, value: Field, table: Mapping[str, str], number: str, default: str | None = None
     ) -> Element:
@@ -81,7 +101,7 @@ class Context:
         sent = str(value)
         if not sent:
             return {element: default}
-        coding = {"system": f"{TERMINOLOGY}v2-{number}", "code": " ".join(sent.split())}
+        coding = self.table_coding(number, " ".join(sent.split()))
         if (own := self.source.codes.get((coding["system"], coding["code"]))) is not None:
             return {element: own.code}
         if (mapped := table.get(sent.upper())) is not None:

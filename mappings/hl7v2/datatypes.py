@@ -36,6 +36,7 @@ DATA_ABSENT: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason
 _NUMBER: Final = re.compile(
     r"(<=|>=|<|>)?\s*([+-]?)0*([0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,3})?"
 )
+_TABLE: Final = f"{TERMINOLOGY}v2-"
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 
 
@@ -110,9 +111,8 @@ def cx_to_identifier(cx: Field, context: Context) -> Element | None:
     else:
         # Under the INS's OID the type NH means the number used for billing, which is no INS.
         system = f"urn:oid:{NIR_BILLING_OID}" if oid else hd_to_uri(namespace, universal, kind, context)
-        coding = {"system": IDENTIFIER_TYPE_SYSTEM, "code": kind_code}
         identifier = {
-            "type": {"coding": [coding]} if kind_code else None,
+            "type": context.table_concept("0203", kind_code) if kind_code else None,
             "system": system or context.default_system,
             "value": value,
             "assigner": {"display": str(namespace)},
@@ -226,33 +226,35 @@ def coding_system(name: Field, oid: Field, context: Context) -> str | None:
     sent = str(name)
     if not sent:
         return None
-    return system_of_name(sent) or (
-        f"urn:x-hl7v2:cs:{quote(context.source.name, safe='')}:{quote(sent, safe='')}"
-    )
+    return system_of_name(sent) or context.own_system(sent)
 
 
-def cwe_to_codings(cwe: Field, context: Context) -> list[Element]:
-    """The up to three codings of a CWE (CE, CNE, CF)."""
+def cwe_to_codings(cwe: Field, context: Context, table: str = "") -> list[Element]:
+    """The up to three codings of a CWE (CE, CNE, CF); ``table`` (``0063``) is that of a code sent without a
+    system."""
     codings = []
     for code, display, name, version, oid in ((1, 2, 3, 7, 14), (4, 5, 6, 8, 17), (10, 11, 12, 13, 20)):
         if value := " ".join(cwe[code].text.split()):
+            system = coding_system(cwe[name], cwe[oid], context)
+            if system is None and table and code == 1:
+                system = f"{_TABLE}{table}"
             coding = {
-                "system": coding_system(cwe[name], cwe[oid], context),
+                "system": system,
                 "version": str(cwe[version]),
                 "code": value,
                 "display": cwe[display].text,
             }
+            if system and system.startswith(_TABLE):
+                coding |= context.table_coding(system.removeprefix(_TABLE), value)
             codings.append(prune(coding))
     return codings
 
 
 def cwe_to_codeable_concept(cwe: Field, context: Context, table: str = "") -> Element | None:
-    """CodeableConcept; ``table`` (``0063``) is the system of a code sent without one."""
+    """CodeableConcept; ``table`` as in ``cwe_to_codings``."""
     if not cwe.raw:
         return None
-    codings = cwe_to_codings(cwe, context)
-    if table and codings and "system" not in codings[0]:
-        codings[0] = {"system": f"{TERMINOLOGY}v2-{table}"} | codings[0]
+    codings = cwe_to_codings(cwe, context, table)
     text = cwe[9].text or ("" if codings else cwe[2].text)
     concept: Element | None = prune({"coding": codings, "text": text})
     return concept

@@ -13,7 +13,7 @@ from mappings.hl7v2.datatypes import cwe_to_codeable_concept, cx_to_identifier, 
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.people import practitioners
 from mappings.hl7v2.segment import Field, Segment
-from mappings.hl7v2.tables import ENCOUNTER_CLASS, ENCOUNTER_STATUS, TERMINOLOGY
+from mappings.hl7v2.tables import ENCOUNTER_CLASS, ENCOUNTER_STATUS
 
 PARTICIPANTS: Final = {7: "ATND", 8: "REF", 9: "CON", 17: "ADM", 52: "PART"}
 """PV1 field -> v3-ParticipationType."""
@@ -155,6 +155,6 @@ def _class(patient_class: Field, context: Context) -> Element:
     if (code := ENCOUNTER_CLASS.get(sent)) is not None:
         return {"system": f"{V3}ActCode", "code": code}
     if sent:
-        return {"system": f"{TERMINOLOGY}v2-0004", "code": sent}
+        return context.table_coding("0004", sent)
     context.warn("No patient class", patient_class, "required")
     return {"system": f"{V3}NullFlavor", "code": "UNK"}

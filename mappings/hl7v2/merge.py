@@ -46,7 +46,7 @@ def add_merge(mrg: Segment, survivor: Subject, context: Context) -> None:
     add_link(survivor.url, url, "replaces", context)
     if context.effects.replaced.setdefault(url, survivor.url) != survivor.url:
         _refuse("One patient is merged into two", "conflict", mrg[1].location)
-    if _leads_back(url, context.effects.replaced):
+    if leads_back(url, context.effects.replaced):
         _refuse("Patients are merged in a circle", "conflict", mrg[1].location)
 
 
@@ -100,11 +100,13 @@ def add_visit_move(mrg: Segment, url: str | None, context: Context) -> None:
     context.effects.moved.add(url)
 
 
-def add_change_of_visit_number(mrg: Segment, url: str | None, context: Context) -> None:
-    """The prior visit number MRG-5 becomes an old one of the visit, which is looked up by it."""
-    prior = [number for cx in mrg.all(5) if (number := cx_to_identifier(cx, context))]
+def add_change_of_visit_number(mrg: Segment, url: str | None, context: Context, field: int = 5) -> None:
+    """The prior visit number MRG-5 (alternate: MRG-6) becomes an old one of the visit, which is looked up by
+    it."""
+    prior = [number for cx in mrg.all(field) if (number := cx_to_identifier(cx, context))]
     if url is None or not prior:
-        _refuse("PV1-19 and MRG-5 must say which visit number changes", "required", "MRG-5")
+        where = "PV1-19" if field == 5 else "PV1-50"
+        _refuse(f"{where} and MRG-{field} must say which visit number changes", "required", f"MRG-{field}")
     entry = entry_of(url, context)
     encounter = entry["resource"]
     current = {(number["system"], number["value"]) for number in encounter["identifier"]}
@@ -154,7 +156,8 @@ def _with_authority(cx: Field, authority: str, context: Context) -> Element | No
     return identifier
 
 
-def _leads_back(url: str, replaced: dict[str, str]) -> bool:
+def leads_back(url: str, replaced: dict[str, str]) -> bool:
+    """Whether what replaces it is replaced by it in the end."""
     seen = {url}
     while (url := replaced.get(url, "")) and url not in seen:
         seen.add(url)

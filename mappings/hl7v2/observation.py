@@ -27,6 +27,7 @@ from mappings.hl7v2.people import cwe_to_organization_reference, practitioners, 
 from mappings.hl7v2.segment import Field, Segment
 from mappings.hl7v2.specimen import eip
 from mappings.hl7v2.tables import INTERPRETATION, OBSERVATION_STATUS, TERMINOLOGY
+from mappings.hl7v2.vital_signs import DIASTOLIC, PANEL, SYSTOLIC, BloodPressures, conform, vital_sign_of
 
 SUB_ID: Final = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid"
 NATURE: Final = "http://hl7.org/fhir/StructureDefinition/observation-nature-of-abnormal-test"
@@ -78,9 +79,11 @@ class ObservationEntries:
         self._key = key or (subject.key,)
         self._ranks: dict[tuple[str, str], int] = {}
         self._texts: dict[tuple[str, str], tuple[Element, list[str]]] = {}
+        self._pressures = BloodPressures()
 
     def add(self, result: Result, inherited: Element) -> Element | None:
-        """Add the entry of an OBX and give a reference to it; None for a further line of a text.
+        """Add the entry of an OBX and give a reference to it; None for what is in an earlier one: a further
+        line of a text, the other blood pressure.
 
         ``inherited`` holds what the order says of all its observations (effective time, category, ...).
         """
@@ -96,14 +99,21 @@ class ObservationEntries:
                 text["valueString"] = value
                 text.pop("dataAbsentReason", None)
             return None
-        self._ranks[same] = rank = self._ranks.get(same, 0) + 1
-        key = (*self._key, *same, *([str(rank)] if rank > 1 else []))
-        identifier = self._context.derived("Observation", *key)
         observation = obx_to_observation(result, self._subject, self._context)
         category = [*inherited.get("category", ()), *observation.pop("category", ())]
         observation = {"resourceType": "Observation", "identifier": [], **inherited, **observation}
-        observation["identifier"] = [identifier, *observation["identifier"]]
         observation |= {"category": category} if category else {}
+        if code := vital_sign_of(observation):
+            observation = conform(code, observation, obx, self._context)
+        if code in (SYSTOLIC, DIASTOLIC):
+            if self._pressures.complete(code, observation):
+                return None
+            self._pressures.begin(code, observation)
+            same = (f"{PANEL}^LN", observation.get("effectiveDateTime", ""))
+        self._ranks[same] = rank = self._ranks.get(same, 0) + 1
+        key = (*self._key, *same, *([str(rank)] if rank > 1 else []))
+        identifier = self._context.derived("Observation", *key)
+        observation["identifier"] = [identifier, *observation["identifier"]]
         if kind in {"TX", "FT"}:
             self._texts[same] = observation, [_text(obx)]
         url = self._context.url("Observation", identifier["system"], identifier["value"])
@@ -130,7 +140,7 @@ def obx_to_observation(result: Result, subject: Subject, context: Context) -> El
             ],
             "identifier": [instance],
             **status,
-            "category": [_kind(obx[29])],
+            "category": [_kind(obx[29], context)],
             "code": code,
             "subject": subject.reference,
             "effectiveDateTime": dtm_to_date_time(obx[14], context),
@@ -265,10 +275,10 @@ def _nature(cwe: Field, context: Context) -> Element | None:
     return {"url": NATURE, "valueCodeableConcept": concept} if concept else None
 
 
-def _kind(kind: Field) -> Element | None:
+def _kind(kind: Field, context: Context) -> Element | None:
     """OBX-29 (table 0936): a result, an answer to a question, supporting clinical information."""
     code = str(kind).upper()
-    return {"coding": [{"system": f"{TERMINOLOGY}v2-0936", "code": code}]} if code else None
+    return {"coding": [context.table_coding("0936", code)]} if code else None
 
 
 def _specimen(pair: Field, context: Context) -> Element | None:

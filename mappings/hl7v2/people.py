@@ -5,7 +5,6 @@ https://build.fhir.org/ig/HL7/v2-to-fhir/datatype_maps.html
 
 from mappings.core.bundle import mention, prune
 from mappings.core.codes import OID
-from mappings.core.identity import IDENTIFIER_TYPE_SYSTEM
 from mappings.core.result import Element
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import (
@@ -28,7 +27,7 @@ def xcn_to_practitioner(xcn: Field, context: Context) -> Element | None:
     practitioner: Element | None = prune(
         {
             "resourceType": "Practitioner",
-            "identifier": [{"type": _type(xcn[13]), "system": system, "value": value}],
+            "identifier": [{"type": _type(xcn[13], context), "system": system, "value": value}],
             "name": [
                 {
                     "family": str(xcn[2][1]),
@@ -67,7 +66,7 @@ def xon_to_reference(xon: Field, context: Context) -> Element | None:
     if not value:
         return {"display": name} if name else None
     system = hd_to_uri(xon[6][1], xon[6][2], xon[6][3], context) or context.default_system
-    identifier = prune({"type": _type(xon[7]), "system": system, "value": value})
+    identifier = prune({"type": _type(xon[7], context), "system": system, "value": value})
     organization = prune(
         {
             "resourceType": "Organization",
@@ -102,8 +101,8 @@ def cwe_to_organization_reference(cwe: Field) -> Element | None:
     return {"display": display} if display else None
 
 
-def _type(kind: Field) -> Element | None:
+def _type(kind: Field, context: Context) -> Element | None:
     code = token(kind).upper()
     if not code or code in V2_0203_ONLY_FRENCH or OID.fullmatch(code):
         return None
-    return {"coding": [{"system": IDENTIFIER_TYPE_SYSTEM, "code": code}]}
+    return context.table_concept("0203", code)

@@ -40,7 +40,7 @@ def add_provenance(context: Context) -> None:
             "recorded": recorded,
             # 1..1 in FHIR: a time nobody sent is said to be unknown
             "_recorded": None if recorded else {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]},
-            "activity": {"coding": [{"system": f"{TERMINOLOGY}v2-0003", "code": message.trigger}]},
+            "activity": context.table_concept("0003", message.trigger),
             "agent": [
                 _agent("author", sender or {"display": context.source.name}),
                 *(_agent("enterer", who) for who in operators),

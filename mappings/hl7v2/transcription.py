@@ -34,7 +34,6 @@ from mappings.hl7v2.tables import (
     DOCUMENT_AVAILABILITY,
     DOCUMENT_COMPLETION,
     DOCUMENT_TYPE,
-    TERMINOLOGY,
 )
 
 RELATION: Final = {"T05": "appends", "T06": "appends", "T09": "replaces", "T10": "replaces"}
@@ -225,7 +224,7 @@ def _confidentiality(status: Field, context: Context) -> Element | None:
     sent = str(status).upper()
     if not sent:
         return None
-    codings = [{"system": f"{TERMINOLOGY}v2-0272", "code": sent}]
+    codings = [context.table_coding("0272", sent)]
     if (code := CONFIDENTIALITY.get(sent)) is not None:
         codings.insert(0, {"system": f"{V3}Confidentiality", "code": code})
     else:

@@ -9,8 +9,9 @@ from typing import Final
 from mappings.core.bundle import prune, put
 from mappings.core.effects import Action, Movement
 from mappings.core.result import Element
+from mappings.hl7v2.account import add_account
 from mappings.hl7v2.context import Context
-from mappings.hl7v2.datatypes import cx_to_identifier, dtm_to_date_time, ei_to_identifier
+from mappings.hl7v2.datatypes import dtm_to_date_time, ei_to_identifier
 from mappings.hl7v2.encounter import PLANNED_END, encounter_url, pv1_to_encounter
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.people import xon_to_reference
@@ -77,7 +78,7 @@ def add_visit(
     assumed = set() if states else {"status"}
     if not pv1[2]:
         assumed.add("class")
-    _add_account(encounter, context)
+    _add_account(encounter, subject, context)
     _time(encounter, trigger, zbe, url, context)
     movement = _movement(zbe, event.action, encounter, context)
     _place(encounter, movement, dtm_to_date_time(zbe[3], context) if zbe else None)
@@ -118,12 +119,11 @@ def _status(event: VisitEvent, trigger: str, of_class: str) -> str:
     return event.status or ("in-progress" if of_class == "finished" else of_class)
 
 
-def _add_account(encounter: Element, context: Context) -> None:
-    """PID-18 as a logical reference: accounts are not kept."""
-    pid = context.message.find("PID")
-    account = cx_to_identifier(pid[18], context) if pid and pid[18] else None
-    if account:
-        encounter["account"] = [{"type": "Account", "identifier": account}]
+def _add_account(encounter: Element, subject: Subject, context: Context) -> None:
+    """PID-18 of a message about one patient."""
+    pids = context.message.all("PID")
+    if len(pids) == 1 and (account := add_account(pids[0], subject, context)):
+        encounter["account"] = [account]
 
 
 def _time(encounter: Element, trigger: str, zbe: Segment | None, url: str, context: Context) -> None:

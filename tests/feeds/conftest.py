@@ -28,7 +28,7 @@ from fhirserver.validation import Validator
 TYPES = (
     *("Patient", "RelatedPerson", "Practitioner", "PractitionerRole", "Organization", "Encounter"),
     *("AllergyIntolerance", "Immunization", "Observation", "DiagnosticReport", "Specimen", "Provenance"),
-    *("Condition", "Consent", "MedicationStatement", "Procedure"),
+    *("Account", "Condition", "Consent", "MedicationRequest", "MedicationStatement", "Procedure"),
     *(
         "DocumentReference",
         "Binary",

@@ -8,6 +8,11 @@ import pytest
 from fhirserver.feeds.merge import absent, equal, merge, point
 
 
+def pressure(code: str, value: int = 0) -> Any:
+    said = {"valueInteger": value} if value else {"dataAbsentReason": {"text": "unknown"}}
+    return {"code": {"coding": [{"system": "http://loinc.org", "code": code}]}, **said}
+
+
 @pytest.mark.parametrize(
     ("stored", "sent", "cleared", "merged"),
     [
@@ -89,6 +94,13 @@ from fhirserver.feeds.merge import absent, equal, merge, point
             {"meta": {"profile": ["q"], "tag": [{"code": "t"}]}},
             (),
             {"meta": {"versionId": "3", "profile": ["p"], "tag": [{"code": "t"}]}},
+        ),
+        # Of a blood pressure only one number is corrected; the other one is not sent.
+        (
+            {"component": [pressure("8480-6", 120), pressure("8462-4", 80)]},
+            {"component": [pressure("8480-6", 130), pressure("8462-4")]},
+            ("valueQuantity",),
+            {"component": [pressure("8480-6", 130), pressure("8462-4", 80)]},
         ),
         # A Composition has one identifier, not a list of them.
         ({"identifier": {"value": "1"}}, {"identifier": {"value": "2"}}, (), {"identifier": {"value": "2"}}),
