@@ -115,6 +115,13 @@ class Settings(BaseSettings):
         pattern=r"^[0-2](\.(0|[1-9][0-9]*))+$",
         description="OID of this server as an XDS repository (repositoryUniqueId)",
     )
+    xds_metadata: Literal["complete", "any"] = Field(
+        "complete",
+        description="XDS metadata over SOAP: refused without what XDS requires, or taken as they are",
+    )
+    xds_unknown_patients: Literal["create", "hold"] = Field(
+        "create", description="what becomes of a submission over SOAP for a patient who is not known here"
+    )
     xds_timezone: str = Field(
         "UTC", description="zone of times without an offset in XDS metadata; some senders write local time"
     )

@@ -14,6 +14,9 @@ from fhirserver.model.json import Resource
 from mappings.core.bundle import KEY_SYSTEM
 from mappings.core.result import Held, Issue
 
+UNRESOLVED: Final = "UnresolvedReferenceException"
+"""XDS's word for a related document that is not here."""
+
 _CHANGES: Final = ("amended", "entered-in-error")
 
 
@@ -64,7 +67,9 @@ def compare(sent: Resource, stored: Resource) -> Content:
     )
     if came and here and not common and not changes and _has_unique_id(sent):
         text = "A document with the same uniqueId and other content is stored already"
-        raise Held(text, Issue("error", "conflict", text, "DocumentReference.masterIdentifier"))
+        text += f" ({sent['masterIdentifier']['value']})"
+        where = "DocumentReference.masterIdentifier"
+        raise Held(text, Issue("error", "conflict", text, where, "XDSNonIdenticalHash"))
     return Content(bool(common) and not changes, {came[h]: here[h] for h in common if came[h] and here[h]})
 
 
@@ -116,12 +121,14 @@ def relate(
             continue
         target = _target(document, relation, found, issues)
         if target.resource.get("subject") and not _same_subject(target.resource, document):
-            _hold("The related document is not known to be of the same patient", relation)
+            text = "The related document is not known to be of the same patient"
+            _hold(text, relation, "XDSPatientIdDoesNotMatch")
         if relation["code"] == "replaces" and not _replaced_by(document, target):
             if target.resource.get("status") == "current":
                 related.replaced.append(target)
             elif not later:
-                _hold("The document to replace is not the current one any more", relation)
+                text = "The document to replace is not the current one any more"
+                _hold(text, relation, "XDSRegistryDeprecatedDocumentError")
         reference = {**relation["target"], "reference": target.stored.reference}
         relations.append({**relation, "target": reference})
     if not any(relation["code"] == "replaces" for relation in relations):
@@ -190,26 +197,27 @@ def _target(
     key = identifier_key("DocumentReference", relation["target"]["identifier"])
     matches = found.get(key, [])
     if len(matches) > 1:
-        _hold("Several documents have the identifier of the related document", relation)
+        text = "Several documents have the identifier of the related document"
+        _hold(text, relation, UNRESOLVED)
     if matches:
         return matches[0]
     older = _versions(document, found, later=False)
     if not older:
         text = "The related document is not here"
-        raise ParentUnknown(text, _issue(text, relation), (key.token,))
+        raise ParentUnknown(text, _issue(text, relation, UNRESOLVED), (key.token,))
     text = "The related document is not here: linked by setId to the version before"
     issues.append(Issue("information", "incomplete", text, "relatedDocument"))
     return older[-1]
 
 
-def _hold(text: str, relation: Resource) -> NoReturn:
-    raise Held(text, _issue(text, relation))
+def _hold(text: str, relation: Resource, fault: str) -> NoReturn:
+    raise Held(text, _issue(text, relation, fault))
 
 
-def _issue(text: str, relation: Resource) -> Issue:
+def _issue(text: str, relation: Resource, fault: str) -> Issue:
     identifier = relation["target"]["identifier"]
     name = f"{identifier.get('system', '')}|{identifier.get('value', '')}"
-    return Issue("error", "not-found", f"{text} ({relation.get('code')} {name})", "relatesTo")
+    return Issue("error", "not-found", f"{text} ({relation.get('code')} {name})", "relatesTo", fault)
 
 
 def _same_subject(one: Resource, other: Resource) -> bool:

@@ -13,8 +13,8 @@ from mappings import hl7v2
 from mappings.core.result import Issue, Unreadable
 from mappings.hl7v2.charset import decode, wide_codec
 
-KINDS = ("hl7v2", "cda", "xdm", "mail", "fhir")
-"""HL7v2 message, CDA document, XDM submission, mail, FHIR resource (or NDJSON of them)."""
+KINDS = ("hl7v2", "cda", "xdm", "xds", "mail", "fhir")
+"""HL7v2 message, CDA document, XDM zip, XDS submission over SOAP, mail, FHIR resource (or NDJSON of them)."""
 
 _NEEDS_EVENT: Final = frozenset({"ADT", "MDM", "SIU", "VXU"})
 _NEEDS_PATIENT: Final = frozenset({"ADT", "MDM", "ORU", "VXU"})
@@ -80,6 +80,8 @@ def open_envelope(kind: str, raw: bytes, channel: str) -> Envelope:
             return Envelope(kind, channel, event="ClinicalDocument", patients=_cda_patients(raw))
         case "xdm":
             return Envelope(kind, channel, event="submission", patients=_xdm_patients(raw))
+        case "xds":
+            return Envelope(kind, channel, event="submission", patients=_cx_values(raw))
         case "mail":
             return Envelope(kind, channel, event="mail", patients=_mail_patients(raw))
         case _:
@@ -185,14 +187,20 @@ def _mail_patients(raw: bytes) -> tuple[str, ...]:
 
 def _xdm_patients(raw: bytes) -> tuple[str, ...]:
     """The CX values of the metadata; what cannot be opened has none (the mapping will say why)."""
-    keys: dict[bytes, None] = {}
+    keys: dict[str, None] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             for info in archive.infolist()[:2000]:
                 name = info.filename.upper()
                 if name.endswith("METADATA.XML") and info.file_size <= _METADATA_BYTES:
-                    keys |= {m[1] + b"|" + m[2]: None for m in _CX.finditer(archive.read(info))}
+                    keys |= dict.fromkeys(_cx_values(archive.read(info)))
     # zipfile raises NotImplementedError for a compression or version that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError, RuntimeError):
         return ()
-    return tuple(key.decode("utf-8", "replace") for key in keys)
+    return tuple(keys)
+
+
+def _cx_values(raw: bytes) -> tuple[str, ...]:
+    """``id|oid`` of each CX in metadata."""
+    found = (match[1] + b"|" + match[2] for match in _CX.finditer(raw))
+    return tuple(dict.fromkeys(key.decode("utf-8", "replace") for key in found))

@@ -26,28 +26,28 @@ def source_of(name: str, settings: Settings) -> Source:
     )
 
 
-async def map_input(kind: str, raw: bytes, source: Source) -> Mapped:
-    """Map an input.
+async def map_input(kind: str, raw: bytes, source: Source, content_type: str = "") -> Mapped:
+    """Map an input; ``content_type`` is what it came with.
 
     Raises:
         MappingError: it cannot become a Bundle: Unreadable, Held, NoMapping.
     """
     if len(raw) > IN_THREAD:
-        return await asyncio.to_thread(map_now, kind, raw, source)
-    return map_now(kind, raw, source)
+        return await asyncio.to_thread(map_now, kind, raw, source, content_type)
+    return map_now(kind, raw, source, content_type)
 
 
-def map_now(kind: str, raw: bytes, source: Source) -> Mapped:
+def map_now(kind: str, raw: bytes, source: Source, content_type: str = "") -> Mapped:
     """Raises MappingError."""
     if len(raw) > MAX_BYTES:
         text = f"The input has {len(raw)} bytes; at most {MAX_BYTES} are mapped"
         raise Unreadable(text, Issue("error", "too-long", text))
-    mapped = _mapped(kind, raw, source)
+    mapped = _mapped(kind, raw, source, content_type)
     translation.translate(mapped, source)
     return mapped
 
 
-def _mapped(kind: str, raw: bytes, source: Source) -> Mapped:
+def _mapped(kind: str, raw: bytes, source: Source, content_type: str) -> Mapped:
     match kind:
         case "hl7v2":
             message = premap(hl7v2.read(raw, source), source)
@@ -58,6 +58,8 @@ def _mapped(kind: str, raw: bytes, source: Source) -> Mapped:
             return cda.to_bundle(raw, source)
         case "xdm":
             return xds.to_bundle(xds.read_xdm(raw), source)
+        case "xds":
+            return xds.to_bundle(xds.read_request(raw, content_type), source)
         case "mail":
             return mail.to_bundle(mail.read(raw), source)
         case _:

@@ -123,7 +123,7 @@ class Processing:
         definition = self.catalog.sender(item).definition
         if item.kind == "hl7v2" and definition.structure != "off":
             issues += await self._structure(raw, definition)
-        mapped = await map_input(item.kind, raw, await self.catalog.source(item))
+        mapped = await map_input(item.kind, raw, await self.catalog.source(item), item.content_type)
         issues += [issue for issue in mapped.issues if issue not in issues]
         if mapped.unmapped and definition.unmapped == "hold":
             raise CodesUnmapped(mapped.unmapped)

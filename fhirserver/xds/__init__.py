@@ -2,9 +2,17 @@
 
 from typing import Final
 
-from fhirserver.xds.request import Transaction
+from fhirserver.xds.publish import publish
+from fhirserver.xds.request import REGISTRY, REPOSITORY, Transaction
+from fhirserver.xds.retrieve import refusal, retrieve
+from mappings.xds.provide import PROVIDE, REGISTER
+from mappings.xds.retrieval import RETRIEVE
 
-_ALL: Final[tuple[Transaction, ...]] = ()
+_ALL: Final = (
+    Transaction(PROVIDE, f"{PROVIDE}Response", publish, REPOSITORY),
+    Transaction(RETRIEVE, f"{RETRIEVE}Response", retrieve, REPOSITORY, refusal),
+    Transaction(REGISTER, f"{REGISTER}Response", publish, REGISTRY),
+)
 
 TRANSACTIONS: Final = {transaction.action: transaction for transaction in _ALL}
 """wsa:Action -> transaction."""

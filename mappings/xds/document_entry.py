@@ -1,10 +1,11 @@
 """DocumentEntry -> DocumentReference. IHE MHD 4.2 (documentReference.fsh), PDSm 3.1"""
 
+import base64
 from typing import Final
 
 from mappings.cda.context import Context
 from mappings.cda.datatypes import URI
-from mappings.cda.document_reference import attachment_of, unique
+from mappings.cda.document_reference import unique
 from mappings.core.bundle import prune
 from mappings.core.result import Element
 from mappings.xds.datatypes import (
@@ -46,15 +47,15 @@ SOURCE_PATIENT_ID: Final = "source-patient"
 
 
 def entry_to_reference(
-    entry: RegistryObject, master: Element, binary: Element, data: bytes, patient: Element, context: Context
+    entry: RegistryObject, master: Element, attachment: Element, patient: Element, context: Context
 ) -> Element:
-    """DocumentEntry -> DocumentReference whose content is a Binary entry holding these bytes.
+    """DocumentEntry -> DocumentReference whose content is this Attachment.
 
     ``patient`` has the identifiers of the submission's patient and its ``reference``.
     """
     location = f"DocumentEntry {entry.id!r}"
     created = dtm_to_datetime(entry.slot("creationTime"), location, context)
-    attachment = attachment_of(binary, data) | {
+    attachment = attachment | {
         "language": entry.slot("languageCode"),
         "title": entry.title,
         "creation": created,
@@ -83,6 +84,17 @@ def entry_to_reference(
     }
     pruned: Element = prune(reference)
     return pruned
+
+
+def elsewhere(entry: RegistryObject, master: Element) -> Element:
+    """The Attachment of a document that another repository has: what it is, and its name there."""
+    url = str(master["value"])
+    return {
+        "contentType": entry.mime_type,
+        "url": url if url.startswith("urn:") else entry.entry_uuid,
+        "size": int(entry.slot("size")),
+        "hash": base64.b64encode(bytes.fromhex(entry.slot("hash"))).decode("ascii"),
+    }
 
 
 def uuid_identifiers(found: RegistryObject) -> list[Element]:

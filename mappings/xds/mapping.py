@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from mappings import cda
 from mappings.cda.context import Context, referenced
 from mappings.cda.datatypes import URI
-from mappings.cda.document_reference import binary, document_to_reference, unique
+from mappings.cda.document_reference import attachment_of, binary, document_to_reference, unique
 from mappings.cda.patient import (
     disagreeing_traits,
     patient_identifier,
@@ -19,7 +19,7 @@ from mappings.core.result import Element, Held, Issue, Mapped, Unreadable
 from mappings.core.source import Source
 from mappings.xds.arrivals import arrival
 from mappings.xds.datatypes import cx_to_identifier, source_patient_info, unique_id_to_identifier
-from mappings.xds.document_entry import READ_SLOTS, entry_to_reference
+from mappings.xds.document_entry import READ_SLOTS, elsewhere, entry_to_reference
 from mappings.xds.kept import ASSOCIATION
 from mappings.xds.lists import folder_to_list, submission_set_to_list
 from mappings.xds.metadata import RegistryObject
@@ -105,10 +105,11 @@ def _patient_identifiers(submission: Submission) -> list[Element]:
             identifier = cx_to_identifier(registry_object.patient_id)
             where = f"{registry_object.kind} {registry_object.id!r}"
             if identifier is None:
-                raise Held(f"The patientId of {where} has no assigning authority that is an OID")
+                text = f"The patientId of {where} has no assigning authority that is an OID"
+                raise Held(text, Issue("error", "value", text, where))
             if found and identifier != found[0]:
                 text = f"The patientId of {where} is not that of the submission set"
-                raise Held(text, Issue("error", "business-rule", text, where))
+                raise Held(text, Issue("error", "business-rule", text, where, "XDSPatientIdDoesNotMatch"))
             found.append(identifier)
             if at_source := cx_to_identifier(registry_object.slot("sourcePatientId")):
                 sources.append(at_source)
@@ -147,7 +148,7 @@ def _add_subset(subset: Subset, building: _Building) -> None:
         urls[found.id] = full_url(kind, master["system"], master["value"], *parts)
     for document in subset.documents:
         if document.entry.is_signature:
-            building.entries.append(_signature(document, urls[subset.submission_set.id]))
+            building.entries += _signature(document, urls[subset.submission_set.id])
         else:
             _add_document(document, subset, urls, building)
     for found in (subset.submission_set, *subset.folders):
@@ -161,9 +162,13 @@ def _add_subset(subset: Subset, building: _Building) -> None:
 def _add_document(document: Document, subset: Subset, urls: dict[str, str], building: _Building) -> None:
     entry, context, master = document.entry, building.context, _master(document.entry)
     url = urls[entry.id]
-    original = binary(document.data, entry.mime_type, master, "document")
-    reference = entry_to_reference(entry, master, original, document.data, building.patient, context)
-    binaries = [original]
+    binaries = []
+    if document.data is None:
+        attachment = elsewhere(entry, master)
+    else:
+        binaries = [binary(document.data, entry.mime_type, master, "document")]
+        attachment = attachment_of(binaries[0], document.data)
+    reference = entry_to_reference(entry, master, attachment, building.patient, context)
     clinical: list[Element] = []
     if url in building.replaced:
         reference["status"] = "superseded"
@@ -203,7 +208,7 @@ def _with_versions(relations: list[Element], url: str, building: _Building) -> l
 
 def _clinical_document(document: Document, context: Context) -> cda.ClinicalDocument | None:
     """The CDA document, when it is one; other XML stays a file."""
-    if document.entry.mime_type not in _XML:
+    if document.entry.mime_type not in _XML or document.data is None:
         return None
     try:
         return cda.read(document.data)
@@ -224,14 +229,14 @@ def _described_by_cda(
     where = f"DocumentEntry {entry.id!r}"
     if document.unique_identifier != _master(entry):
         text = f"The CDA document of {where} has another id than the entry's uniqueId"
-        raise Held(text, Issue("error", "business-rule", text, where))
+        raise Held(text, Issue("error", "business-rule", text, where, "InvalidDocumentContent"))
     ours, theirs = building.patient["identifier"][0], document.patient_identifiers
     numbers = {i["value"] for i in theirs if i["system"] == ours["system"]}
     if is_ins(ours):
         numbers |= ins_values(theirs)
     if numbers and ours["value"] not in numbers:
         text = f"The CDA document of {where} is about another patient than the submission"
-        raise Held(text, Issue("error", "business-rule", text, where))
+        raise Held(text, Issue("error", "business-rule", text, where, "XDSPatientIdDoesNotMatch"))
     context = Context(
         building.context.source, document.narrative, building.context.issues, building.context.mentioned
     )
@@ -311,13 +316,16 @@ def _members(found: RegistryObject, subset: Subset, urls: dict[str, str], contex
                 where = f"DocumentEntry {document.entry.id!r}"
                 context.warn_at(where, "No association makes it a member of the submission set", "structure")
                 targets.append(document.entry.id)
-    signatures = {d.entry.id for d in subset.documents if d.entry.is_signature}
+    signatures = {d.entry.id: d for d in subset.documents if d.entry.is_signature}
     members: list[Element] = []
     for target in dict.fromkeys(targets):
         if target not in urls:
             members.append({"item": {"identifier": {"system": URI, "value": target.lower()}}})
         elif target in signatures:
-            members.append({"flag": {"text": "signature"}, "item": {"reference": urls[target]}})
+            item: Element = {"reference": urls[target]}
+            if signatures[target].data is None:
+                item = {"identifier": _master(signatures[target].entry)}
+            members.append({"flag": {"text": "signature"}, "item": item})
         else:
             members.append({"item": {"reference": urls[target]}})
     return members
@@ -336,17 +344,21 @@ def _unread(submission: Submission) -> list[str]:
     )
 
 
-def _signature(document: Document, list_url: str) -> Element:
-    """The Binary entry of a signature, read by who may read the submission set."""
+def _signature(document: Document, list_url: str) -> list[Element]:
+    """The Binary entry of a signature, read by who may read the submission set; none when it is elsewhere."""
+    if document.data is None:
+        return []
     master = _master(document.entry)
     entry = binary(document.data, document.entry.mime_type, master, "signature")
     resource = {**entry["resource"], "securityContext": {"reference": list_url}}
-    return post(entry["fullUrl"], resource)
+    return [post(entry["fullUrl"], resource)]
 
 
 def _master(found: RegistryObject) -> Element:
     """The uniqueId as Identifier. Raises Unreadable when it is neither an OID nor a UUID."""
     identifier = unique_id_to_identifier(found.unique_id)
     if identifier is None:
-        raise Unreadable(f"The uniqueId of {found.kind} {found.id!r} is neither an OID nor a UUID")
+        where = f"{found.kind} {found.id!r}"
+        text = f"The uniqueId of {where} is neither an OID nor a UUID"
+        raise Unreadable(text, Issue("error", "value", text, where))
     return identifier

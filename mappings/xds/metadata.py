@@ -49,7 +49,7 @@ _NODES: Final[dict[str, Kind]] = {
     SUBMISSION_SET_NODE: "SubmissionSet",
     FOLDER_NODE: "Folder",
 }
-_ENTRY_UUID_NAME = "XDSDocumentEntry.EntryUUID"
+ENTRY_UUID_NAME: Final = "XDSDocumentEntry.EntryUUID"
 _SIGNATURE_FORMAT = "http://www.w3.org/2000/09/xmldsig#"
 _SIGNATURE_CLASS = "urn:oid:1.3.6.1.4.1.19376.1.2.1.1.1"
 VISIBILITY_SYSTEM: Final = "1.2.250.1.213.1.1.4.13"
@@ -105,7 +105,7 @@ class RegistryObject:
     @property
     def entry_uuid(self) -> str:
         """``urn:uuid:...`` in lower case; empty when the object only has a name."""
-        for value in (self.id, self.identifiers.get(_ENTRY_UUID_NAME, "")):
+        for value in (self.id, self.identifiers.get(ENTRY_UUID_NAME, "")):
             if UUID.fullmatch(bare := value.removeprefix("urn:uuid:")):
                 return f"urn:uuid:{bare.lower()}"
         return ""
@@ -176,7 +176,10 @@ def metadata_of(root: Node) -> Metadata:
             raise Unreadable(f"{found.kind} {found.id!r} has no uniqueId or no patientId")
     unique_ids = [found.unique_id for found in objects.values()]
     if len(set(unique_ids)) != len(unique_ids):
-        raise Unreadable("The metadata have two objects with the same uniqueId")
+        text = "The metadata have two objects with the same uniqueId"
+        raise Unreadable(
+            text, Issue("error", "duplicate", text, fault="XDSRepositoryDuplicateUniqueIdInMessage")
+        )
     return Metadata(
         submission_set=sets[0],
         entries=[found for found in objects.values() if found.kind == "DocumentEntry"],

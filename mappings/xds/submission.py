@@ -12,10 +12,10 @@ _METADATA = "metadata.xml"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A DocumentEntry and the bytes it describes."""
+    """A DocumentEntry and the bytes it describes; None: another repository has them."""
 
     entry: RegistryObject
-    data: bytes = field(repr=False)
+    data: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What was sent together: one subset, or several (SUBSET01, SUBSET02)."""
+    """What was sent together: one subset, or several (SUBSET01, SUBSET02 of an XDM zip)."""
 
     subsets: list[Subset]
     issues: list[Issue]
@@ -70,15 +70,15 @@ def check_document(entry: RegistryObject, data: bytes) -> None:
     """
     size, digest = entry.slot("size"), entry.slot("hash").lower()
     if size.isdecimal() and int(size) != len(data):
-        raise _refused(entry, f"has {len(data)} bytes, its entry says {size}", "invariant")
+        raise refused(entry, f"has {len(data)} bytes, its entry says {size}", "invariant")
     if digest and digest != hashlib.sha1(data, usedforsecurity=False).hexdigest():
-        raise _refused(entry, "has another SHA-1 hash than its entry", "invariant")
+        raise refused(entry, "has another SHA-1 hash than its entry", "invariant")
 
 
 def _document(archive: Archive, metadata_path: str, entry: RegistryObject) -> bytes:
     """The file of an entry: its URI is relative to the metadata, to IHE_XDM or to the top, in any case."""
     if "URI" not in entry.slots:
-        raise _refused(entry, "has no URI", "required")
+        raise refused(entry, "has no URI", "required")
     uri = entry.uri.replace("\\", "/")
     folder = metadata_path.rpartition("/")[0]
     folders = [folder, folder.rpartition("/")[0], ""]
@@ -86,14 +86,17 @@ def _document(archive: Archive, metadata_path: str, entry: RegistryObject) -> by
     found = next((p for c in candidates if (p := archive.find(c))), None)
     found = found or next((p for c in candidates if (p := archive.find_short(c))), None)
     if found is None:
-        raise _refused(entry, f"is not in the zip: {uri}", "not-found")
+        raise refused(entry, f"is not in the zip: {uri}", "not-found")
     data = archive.files[found]
     if data.startswith(b"PK\x03\x04"):
-        raise _refused(entry, "is an archive inside the archive", "security")
+        raise refused(entry, "is an archive inside the archive", "security")
     check_document(entry, data)
     return data
 
 
-def _refused(entry: RegistryObject, what: str, code: str) -> Unreadable:
+def refused(
+    entry: RegistryObject, what: str, code: str, fault: str = "XDSRepositoryMetadataError"
+) -> Unreadable:
+    """What is said of a document that is not as its entry says."""
     text = f"The document {entry.unique_id} {what}"
-    return Unreadable(text, Issue("error", code, text, f"DocumentEntry {entry.id!r}"))
+    return Unreadable(text, Issue("error", code, text, f"DocumentEntry {entry.id!r}", fault))

@@ -17,7 +17,8 @@ from urllib.parse import unquote
 from mappings.cda.xml import Node
 from mappings.xds.soap.faults import Fault
 
-XOP_INCLUDE: Final = "{http://www.w3.org/2004/08/xop/include}Include"
+XOP: Final = "http://www.w3.org/2004/08/xop/include"
+XOP_INCLUDE: Final = f"{{{XOP}}}Include"
 SOAP_XML: Final = "application/soap+xml"
 XOP_XML: Final = "application/xop+xml"
 XML_TYPES: Final = (SOAP_XML, "application/xml", "text/xml")

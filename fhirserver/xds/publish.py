@@ -1,0 +1,110 @@
+"""What is published: into the inbox, through the pipeline of every submission, and answered.
+
+Provide and Register Document Set-b (ITI-41), Register Document Set-b (ITI-42): IHE ITI TF-2 3.41, 3.42.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from fhirserver.feeds.envelope import Envelope, open_envelope
+from fhirserver.feeds.lookup import find, identifier_key
+from fhirserver.xds.request import SOAPRequest
+from mappings.cda.xml import Node
+from mappings.core.result import Issue, Unreadable
+from mappings.xds.completeness import missing_attributes
+from mappings.xds.datatypes import cx_to_identifier
+from mappings.xds.ebrs import RegistryError, registry_response
+from mappings.xds.metadata import Metadata, metadata_of
+from mappings.xds.provide import REGISTER
+
+KIND: Final = "xds"
+_METADATA: Final = frozenset(
+    ("structure", "required", "value", "invariant", "invalid", "duplicate", "not-found")
+)
+"""Codes of issues that are about what was sent."""
+_DONE: Final = frozenset(("processed", "warnings", "duplicate"))
+
+
+async def publish(request: SOAPRequest) -> Node:
+    """Store the message as it came, have it processed, and say what became of it.
+
+    A message that comes again byte for byte, or whose documents are known, changes nothing and succeeds.
+
+    Raises:
+        Unavailable: it is not stored.
+    """
+    envelope = replace(
+        open_envelope(KIND, request.message.envelope, request.origin.channel),
+        event=request.action.rpartition(":")[2],
+    )
+    envelope = await _checked(envelope, request)
+    receipt = await request.receiver.receive(
+        request.raw,
+        KIND,
+        request.origin,
+        content_type=request.content_type,
+        envelope=request.receiver.admit(envelope, request.origin),
+    )
+    outcome = await receipt.outcome()
+    item = receipt.item.first or receipt.item.id
+    if outcome.status in _DONE:
+        return registry_response(_not_saved(outcome.unread))
+    side = "Registry" if request.action == REGISTER else "Repository"
+    if outcome.status == "received":
+        text = f"Stored (inbox item {item}), not processed yet: it need not be sent again"
+        return registry_response([RegistryError(f"XDS{side}Busy", text)])
+    errors = [
+        RegistryError(
+            _code(issue, side),
+            f"{issue['text']} (inbox item {item}: {outcome.status})",
+            issue["location"],
+        )
+        for issue in outcome.issues
+        if issue["severity"] == "error"
+    ]
+    text = f"A person has to decide (inbox item {item}: {outcome.status})"
+    return registry_response(errors or [RegistryError(f"XDS{side}Error", text)])
+
+
+async def _checked(envelope: Envelope, request: SOAPRequest) -> Envelope:
+    """The envelope with what the settings refuse or hold at the door; what a person replays passes."""
+    try:
+        metadata = metadata_of(copy.deepcopy(request.body))
+    except Unreadable:
+        return envelope  # the mapping says why
+    settings = request.server.settings
+    side = "Registry" if request.action == REGISTER else "Repository"
+    if settings.xds_metadata == "complete" and (
+        missing := missing_attributes(metadata, f"XDS{side}MetadataError")
+    ):
+        return replace(envelope, issues=(*envelope.issues, *missing), refusal="AE")
+    if settings.xds_unknown_patients == "hold" and not await _is_known(metadata, request):
+        text = "The patient is not known here"
+        issue = Issue("error", "not-found", text, "patientId", "XDSUnknownPatientId")
+        return replace(envelope, issues=(*envelope.issues, issue), held=True)
+    return envelope
+
+
+async def _is_known(metadata: Metadata, request: SOAPRequest) -> bool:
+    """Whether the patient is stored. Raises Unavailable."""
+    identifier = cx_to_identifier(metadata.submission_set.patient_id)
+    if identifier is None:
+        return True  # the mapping says why it cannot be taken
+    found = await find([identifier_key("Patient", identifier)], request.server)
+    return any(each.resource for matches in found.values() for each in matches)
+
+
+def _code(issue: Mapping[str, str], side: str) -> str:
+    if fault := issue.get("fault", ""):
+        return fault
+    return f"XDS{side}{'MetadataError' if issue['code'] in _METADATA else 'Error'}"
+
+
+def _not_saved(unread: Sequence[str]) -> list[RegistryError]:
+    """A warning where the metadata said more than is kept."""
+    if not unread:
+        return []
+    text = f"Attributes that are kept in the inbox only: {', '.join(unread)}"
+    return [RegistryError("XDSExtraMetadataNotSaved", text, severity="Warning")]
