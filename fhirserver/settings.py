@@ -122,6 +122,11 @@ class Settings(BaseSettings):
     xds_unknown_patients: Literal["create", "hold"] = Field(
         "create", description="what becomes of a submission over SOAP for a patient who is not known here"
     )
+    xds_results_max: int = Field(
+        1000,
+        ge=1,
+        description="most objects that a stored query answers with; of mere references 20 times it",
+    )
     xds_timezone: str = Field(
         "UTC", description="zone of times without an offset in XDS metadata; some senders write local time"
     )

@@ -49,7 +49,7 @@ async def xdm(request: Request, server: "Server") -> Result:
             "The documents are of several patients; a submission is of one", expression="document"
         )
     documents = await _documents(references, server)
-    known = await _referred(references, server)
+    known = await referred(references, server)
     issues: list[mapped.Issue] = []
     body = await asyncio.to_thread(
         export.xdm,
@@ -109,7 +109,7 @@ async def _documents(references: list[Resource], server: "Server") -> list[expor
     return documents
 
 
-async def _referred(resources: list[Resource], server: "Server") -> dict[str, Resource]:
+async def referred(resources: list[Resource], server: "Server") -> dict[str, Resource]:
     """What the documents refer to, by its literal reference; what is not here is left out."""
     known: dict[str, Resource] = {}
     wanted = set(_literals(resources))

@@ -2,16 +2,19 @@
 
 from typing import Final
 
+from fhirserver.xds.find import find
 from fhirserver.xds.publish import publish
 from fhirserver.xds.request import REGISTRY, REPOSITORY, Transaction
 from fhirserver.xds.retrieve import refusal, retrieve
 from mappings.xds.provide import PROVIDE, REGISTER
+from mappings.xds.query import STORED_QUERY, adhoc_query_refusal
 from mappings.xds.retrieval import RETRIEVE
 
 _ALL: Final = (
     Transaction(PROVIDE, f"{PROVIDE}Response", publish, REPOSITORY),
     Transaction(RETRIEVE, f"{RETRIEVE}Response", retrieve, REPOSITORY, refusal),
     Transaction(REGISTER, f"{REGISTER}Response", publish, REGISTRY),
+    Transaction(STORED_QUERY, f"{STORED_QUERY}Response", find, REGISTRY, adhoc_query_refusal),
 )
 
 TRANSACTIONS: Final = {transaction.action: transaction for transaction in _ALL}

@@ -4,13 +4,20 @@ IHE ITI TF-2 3.18.4.1.2.3.5 (coding of values), OASIS ebRS 3.0
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lxml import etree
+
 from mappings.cda.xml import Node, local_name
+from mappings.core.codes import UUID
 from mappings.core.times import NotATime, parse
+from mappings.xds.ebrs import QUERY, RIM, SUCCESS, RegistryError, error_list, status_of
 from mappings.xds.stored_queries import STORED_QUERIES, Parameter, StoredQuery
 
+STORED_QUERY: Final = "urn:ihe:iti:2007:RegistryStoredQuery"
+"""wsa:Action"""
 LEAF_CLASS: Final = "LeafClass"
 OBJECT_REF: Final = "ObjectRef"
 MOST_VALUES: Final = 1000
@@ -30,7 +37,10 @@ class NotAQuery(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A stored query with its values: per parameter lists, of each of which one value has to match."""
+    """A stored query with its values: per parameter lists, of each of which one value has to match.
+
+    UUIDs are ``urn:uuid:...`` in lower case, strings without their quotes.
+    """
 
     stored: StoredQuery
     return_type: str
@@ -150,11 +160,13 @@ def _checked(value: str, is_number: bool, parameter: Parameter) -> str:
         case "code":
             is_code = not is_number and len(parts := value.split("^")) == 3 and parts[0] and parts[2]
             problem = "" if is_code else "'code^^scheme'"
+        case "uuid":
+            problem = "" if UUID.fullmatch(value.removeprefix("urn:uuid:")) else "'urn:uuid:...'"
         case _:
             problem = "'text'" if is_number else ""
     if problem:
         raise NotAQuery("XDSRegistryError", f"A value of {parameter.name} is not {problem}", parameter.name)
-    return value
+    return f"urn:uuid:{value.removeprefix('urn:uuid:').lower()}" if parameter.kind == "uuid" else value
 
 
 def _is_time(value: str) -> bool:
@@ -167,3 +179,20 @@ def _is_time(value: str) -> bool:
 
 def _child(node: Node, name: str) -> Node | None:
     return next((c for c in node if isinstance(c.tag, str) and local_name(c) == name), None)
+
+
+def adhoc_query_response(objects: Node) -> Node:
+    """AdhocQueryResponse with what was found, a RegistryObjectList."""
+    response = etree.Element(f"{{{QUERY}}}AdhocQueryResponse", {"status": SUCCESS}, nsmap={"query": QUERY})
+    response.append(objects)
+    return response
+
+
+def adhoc_query_refusal(errors: Sequence[RegistryError]) -> Node:
+    """AdhocQueryResponse that says why nothing is answered; the schema wants an empty list, too."""
+    response = etree.Element(
+        f"{{{QUERY}}}AdhocQueryResponse", {"status": status_of(errors)}, nsmap={"query": QUERY}
+    )
+    response.append(error_list(errors))
+    etree.SubElement(response, f"{{{RIM}}}RegistryObjectList", nsmap={"rim": RIM})
+    return response

@@ -6,7 +6,7 @@ IHE ITI TF-2 3.18.4.1.2.3.7, https://profiles.ihe.net/ITI/TF/Volume2/ITI-18.html
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["text", "code", "time", "number"]
+Kind = Literal["text", "code", "time", "number", "uuid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def _query(name: str, id: str, *parameters: Parameter, one_of: tuple[str, ...] =
 
 
 def _several(*names: str, kind: Kind = "text", required: bool = False) -> tuple[Parameter, ...]:
-    return tuple(Parameter(name, kind, required, several=True) for name in names)
+    return tuple(Parameter(name, _kind(name, kind), required, several=True) for name in names)
 
 
 def _times(*names: str) -> tuple[Parameter, ...]:
@@ -44,7 +44,11 @@ def _times(*names: str) -> tuple[Parameter, ...]:
 
 
 def _one(*names: str) -> tuple[Parameter, ...]:
-    return tuple(Parameter(name) for name in names)
+    return tuple(Parameter(name, _kind(name, "text")) for name in names)
+
+
+def _kind(name: str, kind: Kind) -> Kind:
+    return "uuid" if name.endswith(("EntryUUID", "LogicalID", "$uuid")) else kind
 
 
 def _status(*names: str) -> tuple[Parameter, ...]:

@@ -1,5 +1,6 @@
 """FHIR to XDS: DocumentReferences and Lists as ebRIM metadata, documents as an XDM zip."""
 
+from mappings.xds.export.datatypes import dtm
 from mappings.xds.export.document_entry import (
     File,
     Register,
@@ -8,9 +9,10 @@ from mappings.xds.export.document_entry import (
     reference_ids,
     reference_to_entry,
     status,
+    within,
 )
 from mappings.xds.export.ebrim import Registry, association_id, association_type
-from mappings.xds.export.identity import entry_id, logical_id, logical_ids, version
+from mappings.xds.export.identity import entry_id, logical_id, logical_ids, unique_id, version
 from mappings.xds.export.packages import kind_of, list_to_package, package_authors, source_id
 from mappings.xds.export.submission import Document, relation_type, submission, xdm
 
@@ -23,6 +25,7 @@ __all__ = [
     "association_id",
     "association_type",
     "author_slots",
+    "dtm",
     "entry_id",
     "kind_of",
     "list_to_package",
@@ -35,6 +38,8 @@ __all__ = [
     "source_id",
     "status",
     "submission",
+    "unique_id",
     "version",
+    "within",
     "xdm",
 ]

@@ -34,6 +34,12 @@ Resolve = Callable[[str], Element | None]
 """The resource behind a literal reference; None when it is not known."""
 
 
+def within(resource: Element, resolve: Resolve) -> Resolve:
+    """As ``resolve``, also for what the resource contains (``#x``)."""
+    contained = {f"#{each.get('id', '')}": each for each in resource.get("contained", ())}
+    return lambda name: contained.get(name) or resolve(name)
+
+
 def patient_of(reference: Element, resolve: Resolve) -> Element:
     """The Patient of a document; {} when it is not known."""
     subject = reference.get("subject", {})
@@ -86,6 +92,7 @@ def reference_to_entry(
 ) -> Node:
     """Add the ExtrinsicObject of a document."""
     attachment = _attachment(reference)
+    resolve = within(reference, resolve)
     patient = patient_of(reference, resolve)
     node = registry.object(
         "ExtrinsicObject",
@@ -150,7 +157,9 @@ def _slots(
         **kept_slots(reference),
     }
     if register:
-        slots["repositoryUniqueId"] = [register.repository]
+        # A document that is kept elsewhere was registered with the repository where it is.
+        elsewhere = [] if "Binary/" in attachment.get("url", "") else slots.get("repositoryUniqueId", [])
+        slots["repositoryUniqueId"] = elsewhere or [register.repository]
         slots["documentAvailability"] = ["urn:ihe:iti:2010:DocumentAvailability:Online"]
     return slots
 

@@ -115,7 +115,7 @@ class Registry:
         self.localized(made, "Name", name)
 
     def association(
-        self, type: str, source: str, target: str, *, status: str = "", **attributes: str
+        self, type: str, source: str, target: str, *, status: str = "", availability: str = ""
     ) -> None:
         """``status`` is the SubmissionSetStatus: Original, Reference or none."""
         made = _child(
@@ -126,7 +126,7 @@ class Registry:
             associationType=_ASSOCIATION[type],
             sourceObject=source,
             targetObject=target,
-            **attributes,
+            **({"status": availability} if availability else {}),
         )
         self.slot(made, "SubmissionSetStatus", [status])
 

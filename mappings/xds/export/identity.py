@@ -3,7 +3,6 @@
 import uuid
 from typing import Final
 
-from mappings.core.bundle import full_url
 from mappings.core.codes import UUID
 from mappings.core.result import Element
 from mappings.core.versions import VERSION_NUMBER
@@ -22,14 +21,14 @@ def entry_id(resource: Element) -> str:
     That of a resource that came without is made of its logical id, so that ``logical_ids`` finds it again; of
     an id of more than 20 characters that is no UUID it cannot be.
     """
-    if sent := datatypes.entry_uuid(resource.get("identifier", [])):
-        return sent
-    id = str(resource.get("id", ""))
-    if UUID.fullmatch(id):
-        return f"urn:uuid:{id.lower()}"
-    if id and len(id) <= _LONGEST and all(character in _ALPHABET for character in id):
-        return f"urn:uuid:{_named(id, resource.get('resourceType') == 'List')}"
-    return full_url("entryUUID", unique_id(resource))
+    return datatypes.entry_uuid(resource.get("identifier", [])) or f"urn:uuid:{_own(resource)}"
+
+
+def unique_id(resource: Element) -> str:
+    """The uniqueId: masterIdentifier, a List's usual identifier, else one made as the entryUUID is."""
+    usual = (i for i in resource.get("identifier", ()) if i.get("use") == "usual")
+    named: Element = resource.get("masterIdentifier") or next(usual, {})
+    return datatypes.unique_id(named) or f"2.25.{_own(resource).int}"
 
 
 def logical_ids(entry_uuid: str, type: str) -> list[str]:
@@ -77,16 +76,13 @@ def version(resource: Element) -> int:
     return 1
 
 
-def unique_id(resource: Element) -> str:
-    """The uniqueId: masterIdentifier, a List's usual identifier, else the logical id as a UUID of its own."""
-    usual = (i for i in resource.get("identifier", ()) if i.get("use") == "usual")
-    named: Element = resource.get("masterIdentifier") or next(usual, {})
-    name = full_url(str(resource.get("resourceType", "")), "exported", str(resource.get("id", "")))
-    return datatypes.unique_id(named) or datatypes.unique_id({"system": datatypes.URI, "value": name})
-
-
-def _named(id: str, is_list: bool) -> uuid.UUID:
-    """A UUID of version 8 (RFC 9562: 122 bits of one's own) that spells a logical id."""
+def _own(resource: Element) -> uuid.UUID:
+    """A UUID made of the logical id: itself, or one that spells it (version 8, RFC 9562: 122 bits to use)."""
+    id, is_list = str(resource.get("id", "")), resource.get("resourceType") == "List"
+    if UUID.fullmatch(id):
+        return uuid.UUID(id)
+    if not 0 < len(id) <= _LONGEST or any(character not in _ALPHABET for character in id):
+        return uuid.uuid5(uuid.NAMESPACE_URL, f"{resource.get('resourceType', '')}/{id}")
     number = _LIST if is_list else 0
     for place, character in enumerate(id):
         number += (_ALPHABET.index(character) + 1) * _BASE**place

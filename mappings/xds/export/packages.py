@@ -14,6 +14,7 @@ from mappings.xds.export.document_entry import (
     patient_id,
     patient_of,
     status,
+    within,
 )
 from mappings.xds.export.ebrim import Node, Registry
 from mappings.xds.export.identity import entry_id, logical_id, unique_id, version
@@ -44,6 +45,7 @@ def kind_of(resource: Element) -> metadata.Kind | None:
 def list_to_package(found: Element, registry: Registry, resolve: Resolve, register: Register) -> Node:
     """Add the RegistryPackage of a List that is a submission set or folder; its members are associations."""
     is_set = kind_of(found) == "SubmissionSet"
+    resolve = within(found, resolve)
     node = registry.object("RegistryPackage", entry_id(found), lid=logical_id(found), status=status(found))
     for name, values in _slots(found, is_set, resolve).items():
         registry.slot(node, name, values)

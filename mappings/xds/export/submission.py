@@ -21,6 +21,7 @@ from mappings.xds.export.document_entry import (
     patient_id,
     patient_of,
     reference_to_entry,
+    within,
 )
 from mappings.xds.export.ebrim import Registry
 from mappings.xds.export.identity import entry_id
@@ -109,7 +110,7 @@ def _submission_set(
     node = registry.object("RegistryPackage", id)
     registry.slot(node, "submissionTime", [datatypes.dtm(time)])
     for author in first.get("author", ()):
-        if slots := author_slots(author, resolve):
+        if slots := author_slots(author, within(first, resolve)):
             registry.author(node, metadata.SET_AUTHOR, slots)
             break
     content_type = next(iter(first.get("category", ())), first.get("type", {}))
