@@ -4,7 +4,7 @@ Provide and Register Document Set-b (ITI-41), Register Document Set-b (ITI-42): 
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -50,7 +50,7 @@ async def publish(request: SOAPRequest) -> Node:
     outcome = await receipt.outcome()
     item = receipt.item.first or receipt.item.id
     if outcome.status in _DONE:
-        return registry_response(_not_saved(outcome.unread))
+        return registry_response()
     side = "Registry" if request.action == REGISTER else "Repository"
     if outcome.status == "received":
         text = f"Stored (inbox item {item}), not processed yet: it need not be sent again"
@@ -100,11 +100,3 @@ def _code(issue: Mapping[str, str], side: str) -> str:
     if fault := issue.get("fault", ""):
         return fault
     return f"XDS{side}{'MetadataError' if issue['code'] in _METADATA else 'Error'}"
-
-
-def _not_saved(unread: Sequence[str]) -> list[RegistryError]:
-    """A warning where the metadata said more than is kept."""
-    if not unread:
-        return []
-    text = f"Attributes that are kept in the inbox only: {', '.join(unread)}"
-    return [RegistryError("XDSExtraMetadataNotSaved", text, severity="Warning")]

@@ -19,7 +19,7 @@ from mappings.core.result import Element, Held, Issue, Mapped, Unreadable
 from mappings.core.source import Source
 from mappings.xds.arrivals import arrival
 from mappings.xds.datatypes import cx_to_identifier, source_patient_info, unique_id_to_identifier
-from mappings.xds.document_entry import READ_SLOTS, elsewhere, entry_to_reference
+from mappings.xds.document_entry import elsewhere, entry_to_reference
 from mappings.xds.kept import ASSOCIATION
 from mappings.xds.lists import folder_to_list, submission_set_to_list
 from mappings.xds.metadata import RegistryObject
@@ -85,7 +85,6 @@ def to_bundle(submission: Submission, source: Source) -> Mapped:
     return Mapped(
         bundle=transaction(entries),
         issues=list(dict.fromkeys(context.issues)),
-        unread=_unread(submission),
         cleared=cda.cleared(building.clinical),
         patient=f"{identifier['system']}|{identifier['value']}",
     )
@@ -329,19 +328,6 @@ def _members(found: RegistryObject, subset: Subset, urls: dict[str, str], contex
         else:
             members.append({"item": {"reference": urls[target]}})
     return members
-
-
-def _unread(submission: Submission) -> list[str]:
-    """The slots that no mapping looks at."""
-    return sorted(
-        {
-            f"{found.kind}.{slot}"
-            for subset in submission.subsets
-            for found in (subset.submission_set, *(d.entry for d in subset.documents), *subset.folders)
-            for slot in found.slots
-            if slot not in READ_SLOTS
-        }
-    )
 
 
 def _signature(document: Document, list_url: str) -> list[Element]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx2
 from lxml import etree
 
-from tests.xds import submissions as s
+from tests.xds import described as s
 from tests.xds.messages import Answer, envelope, post
 
 QUERY: Final = "urn:ihe:iti:2007:RegistryStoredQuery"

@@ -6,7 +6,7 @@ from typing import Final
 import httpx2
 
 from tests.live import Live
-from tests.xds import submissions as s
+from tests.xds import described as s
 from tests.xds.registry import INS, OTHER, put, quoted, send
 
 A, B, C, D = (f"urn:uuid:0b000000-0000-4000-8000-00000000000{n}" for n in "abcd")

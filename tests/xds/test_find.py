@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from tests.live import Live
-from tests.xds import submissions as s
+from tests.xds import described as s
 from tests.xds.messages import Answer
 from tests.xds.registry import (
     INS,

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.live import Live
-from tests.xds import submissions as s
+from tests.xds import described as s
 from tests.xds.registry import (
     INS,
     Parameters,

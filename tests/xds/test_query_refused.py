@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from tests.live import Live
-from tests.xds import submissions as s
+from tests.xds import described as s
 from tests.xds.messages import envelope, post
 from tests.xds.registry import IDS, QUERY, Parameters, ask, put, quoted, request, status
 from tests.xds.stock import WHO, A, B

@@ -17,6 +17,7 @@ from fhirserver.validation import Validator
 from mappings import cda, xds
 from mappings.core.result import Element, Held, Mapped, Unreadable
 from mappings.core.source import Source
+from mappings.xds.kept import kept_slots
 
 CASES = sorted((Path(__file__).parents[2] / "cases" / "xds").iterdir())
 METADATA = "IHE_XDM/SUBSET01/METADATA.XML"
@@ -348,8 +349,11 @@ def test_document_that_is_no_member_is_listed_with_a_warning() -> None:
     assert "structure" in [issue.code for issue in result.issues]
 
 
-def test_slots_nobody_reads_are_named() -> None:
-    assert mapped(files("two-documents")).unread == ["DocumentEntry.homeCommunityId"]
+def test_slots_that_no_element_says_are_kept() -> None:
+    result = mapped(files("two-documents"))
+    _, pdf = resources(result.bundle, "DocumentReference")
+    assert kept_slots(pdf) == {"homeCommunityId": ["urn:oid:1.2.3"]}
+    assert result.unread == []
 
 
 def test_traits_that_contradict_the_ins_are_a_warning() -> None:
