@@ -19,6 +19,7 @@ from fhirserver.bulk.importing import Import
 from fhirserver.bulk.reindex import Reindex
 from fhirserver.feeds.mail import MailListener
 from fhirserver.feeds.mllp import Listener
+from fhirserver.feeds.publishing import Publishing
 from fhirserver.feeds.receive import Receiver
 from fhirserver.http import app as http_app
 from fhirserver.http.forwarded import BASE_PATH
@@ -147,6 +148,7 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
             await stack.enter_async_context(_jobs(server))
         inbox = Inbox(database, blobs)
         receiver = Receiver(server, inbox, settings)
+        server.publishing = Publishing(server, settings)
         await receiver.start(deliver=listen)
         stack.push_async_callback(receiver.stop)
         parts = Parts(settings, database, server, inbox, receiver)

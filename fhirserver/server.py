@@ -22,6 +22,7 @@ from fhirserver.errors import (
     VersionConflict,
 )
 from fhirserver.interactions import deferred
+from fhirserver.interactions.publications import Publishing
 from fhirserver.interactions.unit import Unit
 from fhirserver.jobs import Runner
 from fhirserver.model import outcome, xml
@@ -74,6 +75,7 @@ class Server:
         self.base_url = base_url
         self.subscriptions = subscriptions
         self.jobs: Runner | None = None
+        self.publishing: Publishing | None = None
         self.terminology = Terminology()
         self.search_parameters: SearchParameters | None = None
         self.stored_profiles: StoredProfiles | None = None

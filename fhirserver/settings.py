@@ -101,6 +101,11 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="JSON object: resource type -> profiles that its resources have to conform to",
     )
+    mhd_profiles: Literal["off", "warn", "refuse"] = Field(
+        "warn",
+        description="what becomes of documents and lists that are not as the profile of IHE MHD or PDSm says "
+        "that they, or their Bundle, claim",
+    )
     resource_types: Annotated[tuple[str, ...], NoDecode] = Field(
         SERVED_TYPES, description="resource types that are on, comma separated"
     )

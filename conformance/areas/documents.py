@@ -1,6 +1,7 @@
 """Documents: their content, versions and withdrawal. Operations of servers of documents, as docs/api says."""
 
 import base64
+import uuid
 
 from conformance import expect
 from conformance.areas.operations import parameters
@@ -89,3 +90,42 @@ def withdraw(target: Target) -> None:
     expect.resource(target.send("POST", f"{path}/$withdraw", asked), "DocumentReference")
     found = expect.resource(target.get(path), "DocumentReference")
     expect.equal("status", found.get("status"), "entered-in-error")
+
+
+@check(
+    AREA,
+    "$generate-metadata makes the DocumentReference of a FHIR document",
+    "https://profiles.ihe.net/ITI/MHD/ITI-106.html",
+    "DocumentReference/$generate-metadata",
+    "DocumentReference/read",
+)
+def generate_metadata(target: Target) -> None:
+    number = {"system": "urn:conformance", "value": target.mark}
+    subject = f"urn:uuid:{uuid.uuid4()}"
+    composition: Resource = {
+        "resourceType": "Composition",
+        "status": "final",
+        "type": {"text": "conformance"},
+        "subject": {"reference": subject},
+        "date": "2026-01-02",
+        "author": [{"display": "conformance"}],
+        "title": "conformance",
+    }
+    patient = {"resourceType": "Patient", "identifier": [number]}
+    made = {
+        "resourceType": "Bundle",
+        "type": "document",
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{uuid.uuid4()}"},
+        "timestamp": "2026-01-02T00:00:00Z",
+        "entry": [
+            {"fullUrl": f"urn:uuid:{uuid.uuid4()}", "resource": composition},
+            {"fullUrl": subject, "resource": patient},
+        ],
+    }
+    path = "DocumentReference/$generate-metadata"
+    body = expect.resource(target.send("POST", path, parameters(document=made)), "Parameters")
+    references = [p.get("valueReference", {}).get("reference", "") for p in body.get("parameter", ())]
+    expect.require(len(references) == 1 and references[0], f"not one reference: {references}")
+    found = expect.resource(target.get(references[0]), "DocumentReference")
+    expect.equal("masterIdentifier", found.get("masterIdentifier"), made["identifier"])
+    expect.refused(target.send("POST", path, parameters()), 400)

@@ -68,6 +68,27 @@ def validate_instance(target: Target) -> None:
     expect.require("error" not in severities(answer), "the profile Patient has errors")
 
 
+@check(
+    AREA,
+    "$validate knows the profiles that are supported",
+    VALIDATE,
+    "{type}/profile:{item}",
+    "{type}/$validate",
+    each="claim",
+)
+def validate_supported(target: Target) -> None:
+    """A profile that is not known is told as that, in an issue that a known one has not."""
+
+    def told(profile: str) -> set[str]:
+        asked = parameters(resource=target.sample(), profile_valueUri=profile)
+        body = expect.outcome(target.send("POST", f"{target.type}/$validate", asked), 200)
+        return {issue["code"] for issue in body["issue"]}
+
+    unheard_of = told("urn:conformance:unheard-of")
+    expect.require("not-supported" in unheard_of, "an unknown profile is not told")
+    expect.require("not-supported" not in told(target.item), "the profile is not known")
+
+
 @check(AREA, "$meta gives the tags", META, "{type}/$meta", "{type}/create", each="type")
 def meta(target: Target) -> None:
     made = target.create()

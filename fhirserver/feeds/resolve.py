@@ -43,11 +43,13 @@ from mappings.core.result import Held, Issue, Mapped
 @dataclass(slots=True)
 class Resolved:
     """``bundle`` is the transaction, None when nothing is to be written. ``unchanged`` are the references,
-    with versions, of the resources that the input says nothing new about."""
+    with versions, of the resources that the input says nothing new about; ``targets`` what the fullUrls of
+    entries are stored as, as far as that is decided."""
 
     bundle: Resource | None
     issues: list[Issue]
     unchanged: list[str]
+    targets: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -113,7 +115,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
         if e.found and e.found.resource and e.found.stored.reference not in touched
     }
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": written} if written else None
-    return Resolved(bundle, work.issues, list(unchanged))
+    return Resolved(bundle, work.issues, list(unchanged), work.targets)
 
 
 async def _replace(work: _Work, effects: Effects, server: Server) -> None:

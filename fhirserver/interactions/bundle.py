@@ -1,14 +1,16 @@
 """https://hl7.org/fhir/R4/http.html#transaction: a Bundle posted to the base, a batch or a transaction"""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from fhirserver.errors import BadRequest, TooLarge
-from fhirserver.interactions import prepare
+from fhirserver.errors import BadRequest, Issue, TooLarge
+from fhirserver.interactions import prepare, publications
 from fhirserver.interactions.respond import RETURN
 from fhirserver.interactions.transaction import READS, Entry, transact
-from fhirserver.model import json
+from fhirserver.model import json, outcome
+from fhirserver.model.json import Resource
 from fhirserver.request import Request, Result
 from fhirserver.storage.documents import instant
 
@@ -47,22 +49,31 @@ async def bundle(request: Request, server: "Server") -> Result:
         raise TooLarge(
             f"The Bundle has {len(given)} entries; at most {most} are processed", expression="Bundle.entry"
         )
+    if kind == "transaction" and server.publishing and publications.is_submission(resource):
+        return await server.publishing.provide(resource, request)
+    return await process(resource, request, server)
+
+
+async def process(resource: Resource, request: Request, server: "Server") -> Result:
+    """Process a batch or transaction as it is, a submission of documents, too."""
+    given = resource.get("entry", [])
     preference = request.prefer("return", RETURN)
     language = request.headers.get("accept-language", "")
     entries = []
     for position in range(len(given)):
-        entries.append(_entry(position, given[position], preference, language, request.base_url, server))
+        entries.append(read_entry(position, given[position], preference, language, request.base_url, server))
         given[position] = None  # the entry holds it encoded
+    kind = resource["type"]
     if kind == "batch":
         await _batch(entries, request.once, server)
     else:
         await server.repeat(lambda: transact(entries, request.once, server), request)
-    answers = b",".join(_answer(entry, preference) for entry in entries)
+    answers = b",".join(answer(entry, preference) for entry in entries)
     body = b'{"resourceType":"Bundle","type":"%s-response"' % kind.encode()
     return Result(200, body + (b',"entry":[' + answers + b"]}" if answers else b"}"))
 
 
-def _entry(
+def read_entry(
     position: int, entry: Any, preference: str, language: str, base_url: str, server: "Server"
 ) -> Entry:
     """Raises BadRequest naming the entry whose request is missing or not understood."""
@@ -111,8 +122,11 @@ async def _batch(entries: list[Entry], once: str, server: "Server") -> None:
     await asyncio.gather(*(run(entry) for entry in entries))
 
 
-def _answer(entry: Entry, preference: str) -> bytes:
-    """An entry of the response: https://hl7.org/fhir/R4/http.html#transaction-response"""
+def answer(entry: Entry, preference: str, issues: Sequence[Issue] = ()) -> bytes:
+    """An entry of the response: https://hl7.org/fhir/R4/http.html#transaction-response
+
+    ``issues`` are what there is to say of an entry that succeeded.
+    """
     result = entry.result
     assert result is not None
     facts: dict[str, Any] = {"status": f"{result.status} {REASONS.get(result.status, '')}".strip()}
@@ -124,8 +138,9 @@ def _answer(entry: Entry, preference: str) -> bytes:
         facts["lastModified"] = instant(result.last_modified)
     response = json.format(facts)
     reads = entry.request.method in READS
+    told = b',"outcome":' + outcome.body(issues) if issues else b""
     if result.status >= 400 or (preference == "OperationOutcome" and result.body and not reads):
         return b'{"response":' + response[:-1] + b',"outcome":' + result.body + b"}}"
     if result.body and (reads or preference == "representation"):
-        return b'{"resource":' + result.body + b',"response":' + response + b"}"
-    return b'{"response":' + response + b"}"
+        return b'{"resource":' + result.body + b',"response":' + response[:-1] + told + b"}}"
+    return b'{"response":' + response[:-1] + told + b"}}"

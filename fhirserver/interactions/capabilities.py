@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import fhirserver
 from fhirserver.errors import BadRequest
-from fhirserver.interactions import parts
+from fhirserver.interactions import claims, parts
 from fhirserver.interactions.conditions import not_modified
 from fhirserver.interactions.patch import MEDIA_TYPES as PATCH_TYPES
 from fhirserver.interactions.terminology_capabilities import terminology_capabilities
@@ -47,6 +47,17 @@ NORMATIVE = frozenset(
 COMPARTMENT = "http://hl7.org/fhir/CompartmentDefinition/"
 NAMED_QUERY = "urn:fhirserver:query:"
 NEVER = 2**62
+MHD_ACTORS = "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD."
+ACTORS = (
+    "DocumentRecipient",
+    "DocumentRecipient.Comprehensive",
+    "DocumentRecipient.UnContained",
+    "DocumentRecipient.Simplified",
+    "DocumentRecipient.Generate",
+    "DocumentResponder",
+)
+"""IHE MHD 4.2: Document Recipient with its options, Document Responder."""
+Profiles = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 async def capabilities(request: Request, server: "Server") -> Result:
@@ -59,7 +70,8 @@ async def capabilities(request: Request, server: "Server") -> Result:
     if mode == "terminology":
         body, etag = await _terminology(server, request.base_url)
     else:
-        body, etag = _encoded(server, request.base_url, mode, server.indexer.generation)
+        profiles = tuple(sorted((t, tuple(urls)) for t, urls in server.validator.profiles.by_type().items()))
+        body, etag = _encoded(server, request.base_url, mode, server.indexer.generation, profiles)
     headers = {"Cache-Control": "max-age=3600"}
     if not_modified(request, etag, NEVER):
         return Result(304, etag=etag, headers=headers)
@@ -70,9 +82,11 @@ async def capabilities(request: Request, server: "Server") -> Result:
 
 
 @lru_cache(maxsize=48)
-def _encoded(server: "Server", base_url: str, mode: str, generation: int) -> tuple[bytes, str]:
-    """The statement, as it is with this generation of search parameters, and its ETag."""
-    return _tagged(_statement(server, base_url, mode))
+def _encoded(
+    server: "Server", base_url: str, mode: str, generation: int, profiles: Profiles
+) -> tuple[bytes, str]:
+    """The statement, as it is with this generation of search parameters and these profiles, and its ETag."""
+    return _tagged(_statement(server, base_url, mode, dict(profiles)))
 
 
 def _tagged(made: dict[str, Any]) -> tuple[bytes, str]:
@@ -111,7 +125,9 @@ async def _terminology(server: "Server", base_url: str) -> tuple[bytes, str]:
     return _tagged({**_head("TerminologyCapabilities", base_url), **terminology_capabilities(server)})
 
 
-def _statement(server: "Server", base_url: str, mode: str) -> dict[str, Any]:
+def _statement(
+    server: "Server", base_url: str, mode: str, profiles: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
     from fhirserver.interactions import ROUTES
 
     types = sorted(server.types & NORMATIVE if mode == "normative" else server.types)
@@ -123,7 +139,7 @@ def _statement(server: "Server", base_url: str, mode: str) -> dict[str, Any]:
             "cors": bool(server.settings.cors_origins),
             "description": "Nobody is authenticated; the server listens on loopback only",
         },
-        "resource": [_resource(type, server) for type in types],
+        "resource": [_resource(type, profiles.get(type, ()), server) for type in types],
         "interaction": [{"code": code} for code in system],
         **_operations("", server),
         "compartment": [COMPARTMENT + type.lower() for type in compartments],
@@ -132,6 +148,7 @@ def _statement(server: "Server", base_url: str, mode: str) -> dict[str, Any]:
         rest["extension"] = [{"url": topics.WEBSOCKET, "valueUri": _websocket(base_url)}]
     return {
         **_head("CapabilityStatement", base_url),
+        **_actors(server),
         "fhirVersion": "4.0.1",
         "format": [
             *("application/fhir+json", "application/fhir+xml", "application/fhir+ndjson"),
@@ -143,18 +160,27 @@ def _statement(server: "Server", base_url: str, mode: str) -> dict[str, Any]:
     }
 
 
-def _resource(type: str, server: "Server") -> dict[str, Any]:
+def _actors(server: "Server") -> dict[str, Any]:
+    """The actors of IHE MHD that the server plays: it receives documents, and gives them out."""
+    if server.publishing is None or not {"List", "DocumentReference", "Binary"} <= server.types:
+        return {}
+    return {"instantiates": [MHD_ACTORS + name for name in ACTORS]}
+
+
+def _resource(type: str, profiles: tuple[str, ...], server: "Server") -> dict[str, Any]:
     from fhirserver.interactions import ROUTES
 
     codes = TYPE_LEVEL & {code for code, _ in ROUTES.values()}
     if type == "Binary":
         codes -= {"patch"}  # binary.html#patch: not specified
     parameters = server.indexer.parameters(type)
+    supported = [*profiles, *(url for url in claims.of_type(type) if url not in profiles)]
     enforced = ["enforced"] if server.settings.reference_integrity == "enforce" else []
     return {
         **_topics(type, server),
         "type": type,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
+        **({"supportedProfile": supported} if supported else {}),
         "interaction": [{"code": code} for code in sorted(codes)],
         "versioning": "versioned-update",
         "readHistory": True,

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fhirserver.interactions import attachments, prepare
+from fhirserver.interactions import attachments, prepare, publications
 from fhirserver.interactions.criteria import single_match
 from fhirserver.interactions.integrity import check_references
 from fhirserver.interactions.respond import respond, save
@@ -18,7 +18,10 @@ async def create(request: Request, server: "Server") -> Result:
     Criteria in the URL are refused: taken for a plain create they would make doubles.
     """
     request.check_parameters(GENERAL)
-    resource = prepare.accept(prepare.read_body(request, server), request, server)
+    resource = prepare.read_body(request, server)
+    if request.unit is None and server.publishing and publications.is_published(resource):
+        return await server.publishing.publish(resource, request)
+    resource = prepare.accept(resource, request, server)
     if not request.id:
         request.id = prepare.new_id()  # once: a repetition after a conflict is the same creation
     condition = request.headers.get("if-none-exist", "")

@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from fhirserver.errors import BadRequest, FHIRError, MalformedBody, TooLarge, UnsupportedMediaType
-from fhirserver.interactions import links
+from fhirserver.interactions import claims, links
 from fhirserver.model import json, reference
 from fhirserver.model.json import Resource
 from fhirserver.model.subset import is_subsetted
@@ -57,6 +57,7 @@ def accept(resource: Resource, request: Request, server: "Server") -> Resource:
     Raises:
         BadRequest: another type than the URL's.
         Invalid: with every issue found, each with its FHIRPath.
+        Unprocessable: it is not what it claims of IHE MHD, and the setting ``mhd_profiles`` refuses that.
     """
     if resource.get("resourceType") != request.type:
         raise BadRequest(
@@ -69,7 +70,9 @@ def accept(resource: Resource, request: Request, server: "Server") -> Resource:
             "The body is tagged SUBSETTED: a part of a resource must not replace the whole",
             expression=f"{request.type}.meta.tag",
         )
-    language = language_of(request.headers.get("accept-language", ""))
+    accept_language = request.headers.get("accept-language", "")
+    resource = claims.of_write(resource, accept_language, server)
+    language = language_of(accept_language)
     issues = server.validator.validate(resource, language=language)
     errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
     if errors:

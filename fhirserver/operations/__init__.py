@@ -10,6 +10,7 @@ from fhirserver.operations.docref import docref
 from fhirserver.operations.document import document
 from fhirserver.operations.everything import everything
 from fhirserver.operations.expand import expand
+from fhirserver.operations.generate_metadata import generate_metadata
 from fhirserver.operations.lookup import lookup
 from fhirserver.operations.match import match
 from fhirserver.operations.merge import merge
@@ -31,6 +32,7 @@ from fhirserver.operations.xdm import xdm
 US_CORE = "http://hl7.org/fhir/us/core/OperationDefinition/"
 HL7 = "http://hl7.org/fhir/OperationDefinition/"
 BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+MHD = "https://profiles.ihe.net/ITI/MHD/OperationDefinition/"
 OWN = "urn:fhirserver:operation:"
 """No guide publishes a definition of these; `docs/api` tells of them."""
 BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-"
@@ -55,6 +57,13 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("purge", HL7 + "Patient-purge", {"instance": purge}, ("Patient",), changes=True, admin=True),
     Operation("docref", US_CORE + "docref", {"type": docref}, ("DocumentReference",)),
     Operation("content", OWN + "content", {"instance": content}, ("DocumentReference",)),
+    Operation(
+        "generate-metadata",
+        MHD + "generate-metadata",
+        {"type": generate_metadata},
+        ("DocumentReference",),
+        changes=True,
+    ),
     Operation("versions", OWN + "versions", {"type": versions, "instance": versions}, ("DocumentReference",)),
     Operation("xdm", OWN + "xdm", {"type": xdm, "instance": xdm}, ("DocumentReference",)),
     Operation("withdraw", OWN + "withdraw", {"instance": withdraw}, ("DocumentReference",), changes=True),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from fhirserver.errors import BadRequest, FHIRError, Issue
-from fhirserver.interactions import integrity, prepare
+from fhirserver.interactions import claims, integrity, prepare
 from fhirserver.model import json, outcome
 from fhirserver.operations import inputs
 from fhirserver.request import Request, Result
@@ -52,11 +52,13 @@ async def _stored(request: Request, server: "Server") -> Stored | None:
 def _content(
     resource: dict[str, Any], given: inputs.Inputs, request: Request, server: "Server"
 ) -> list[Issue]:
+    asked = [p for p in given.all("profile") if isinstance(p, str) and p]
+    asked += [url for url in claims.claimed(resource) if url in claims.PROFILES]
     issues = server.validator.validate(
         resource,
         language=language_of(request.headers.get("accept-language", "")),
         advice=True,
-        profiles=[profile for profile in given.all("profile") if isinstance(profile, str) and profile],
+        profiles=[claims.known(profile, server) for profile in asked],
     )
     if resource.get("resourceType") != request.type:
         text = f"The resource is a {resource.get('resourceType')}, the URL says {request.type}"

@@ -73,6 +73,15 @@ class Validator:
             self._conform(profiles, "refuse", resource, location, scope)
         return report.result()
 
+    def against(
+        self, resource: dict[str, Any], profile: str, *, location: str, language: Language = "en"
+    ) -> list[Issue]:
+        """What a resource, valid by itself, has against one profile, whatever the policy."""
+        report = Report(language, False, False)
+        scope = Scope(report, resource, location, _contained(resource), {}, 0)
+        self._profile(profile, resource, location, scope)
+        return report.result()
+
     def _resource(self, resource: Any, node: Node, scope: Scope, contained: bool) -> Scope | None:
         """Check a resource and what it claims; the scope of its elements, None where it is none."""
         type = resource.get("resourceType") if isinstance(resource, dict) else None

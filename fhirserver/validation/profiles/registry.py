@@ -125,6 +125,16 @@ class Profiles:
         own = [url for url in self._sources if url not in self.definitions.profiles]
         return sorted(url for url in own if self.type_of(url) in types)
 
+    def by_type(self) -> dict[str, list[str]]:
+        """The urls of the profiles that are not the specification's, by the type they constrain; extensions
+        apart. Nothing is compiled for that."""
+        found: dict[str, list[str]] = {}
+        for url in sorted(self._sources.keys() - self.definitions.profiles.keys()):
+            type = str(json.stored(self._sources[url]).get("type", ""))
+            if type != "Extension":
+                found.setdefault(type, []).append(url)
+        return found
+
     def put(self, resource: Mapping[str, Any]) -> None:
         """Take in a StructureDefinition, in the place of one with the same url; what is no profile is not."""
         if is_usable(resource):
