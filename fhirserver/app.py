@@ -62,6 +62,8 @@ class Parts:
     inbox: Inbox
     receiver: Receiver
     mllp_port: int = 0
+    mllp_ports: tuple[tuple[int, bool], ...] = ()
+    """All ports of the HL7v2 listener, and whether each speaks TLS."""
     smtp_port: int = 0
 
 
@@ -155,6 +157,7 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
         if listen and settings.mllp_port >= 0:
             listener = Listener(receiver, settings)
             parts.mllp_port = await listener.start()
+            parts.mllp_ports = tuple(zip(listener.ports, listener.encrypted, strict=True))
             stack.push_async_callback(listener.stop)
         if listen and settings.smtp_port >= 0:
             mail = MailListener(receiver, settings)

@@ -8,7 +8,7 @@ import typer
 
 from fhirserver import logs
 from fhirserver.app import load_validator
-from fhirserver.cli.opening import definitions_of, must_exist, settings_of
+from fhirserver.cli.opening import definitions_of, must_exist, settings_of, sources_of
 
 
 class Format(StrEnum):
@@ -53,7 +53,8 @@ def check(
     chosen = settings_of({})
     definitions = definitions_of(chosen)
     asked = Asked("fr" if lang is Language.fr else "en", advice, tuple(profile or ()))
-    checker = Checker(definitions, chosen, load_validator(chosen, definitions), asked)
+    sources = sources_of(chosen)
+    checker = Checker(definitions, chosen, load_validator(chosen, definitions), asked, sources)
     reports = [report for path in walk(paths) for report in checker.check_file(path)]
     typer.echo(FORMATS[format](reports))
     raise typer.Exit(exit_code(reports, strict=strict))

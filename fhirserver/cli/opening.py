@@ -13,6 +13,7 @@ from fhirserver import settings
 from fhirserver.app import load_definitions
 from fhirserver.errors import FHIRError
 from fhirserver.feeds.catalog import read_file
+from fhirserver.feeds.definition import SourceDefinition
 from fhirserver.model import definitions
 from fhirserver.model.definitions import PackageError
 from fhirserver.settings import Settings, SettingsError
@@ -40,13 +41,12 @@ def settings_of(options: dict[str, Any]) -> Settings:
         fail(str(error), 2)
 
 
-def check_sources(chosen: Settings) -> None:
-    """The sources file is as it must be, or that is said."""
-    if chosen.sources_file:
-        try:
-            read_file(chosen.sources_file)
-        except FHIRError as error:
-            fail("\n".join(issue.text for issue in error.issues), 2)
+def sources_of(chosen: Settings) -> dict[str, SourceDefinition]:
+    """What the sources file defines; that it is not as it must be is said."""
+    try:
+        return read_file(chosen.sources_file) if chosen.sources_file else {}
+    except FHIRError as error:
+        fail("\n".join(issue.text for issue in error.issues), 2)
 
 
 def definitions_of(chosen: Settings) -> definitions.Definitions:
@@ -65,7 +65,7 @@ def open_database(chosen: Settings, *, attach: bool = False) -> Iterator[Setting
     With ``attach`` the engine of a server that already runs on the directory is used.
     """
     definitions_of(chosen)
-    check_sources(chosen)
+    sources_of(chosen)
     engine: EmbeddedEngine | None = None
     try:
         if not chosen.mongodb_uri:

@@ -17,7 +17,8 @@ from fhirserver.errors import BadRequest, FHIRError, NotFound, Unavailable, Vers
 from fhirserver.feeds.code_maps import CodeMaps, id_of
 from fhirserver.feeds.definition import Sender, SourceDefinition, dump, parse
 from fhirserver.feeds.envelope import Envelope
-from fhirserver.feeds.origin import Origin, is_inside
+from fhirserver.feeds.origin import Origin
+from fhirserver.feeds.senders import TRUSTED, Senders, domain_of
 from fhirserver.server import Server
 from fhirserver.settings import Settings
 from fhirserver.storage.items import Item
@@ -26,8 +27,6 @@ from mappings.core.source import Source
 
 LOOK_SECONDS: Final = 1.0
 REMEMBERED: Final = 4096
-TRUSTED: Final = "file"
-"""The channel of what an operator takes in: where it came from says nothing about who sent it."""
 
 log = structlog.get_logger()
 
@@ -39,9 +38,7 @@ class Catalog:
         self.versions = versions
         self.codes = CodeMaps(server)
         self._settings = settings
-        self._unknown = SourceDefinition.model_validate({}).resolved(settings)
-        self._senders: dict[str, Sender] = {}
-        self._order: list[Sender] = []
+        self._senders = Senders({}, settings)
         self._identified: dict[tuple[str, str, str, Origin], Sender] = {}
         self._revision = -1
         self._file_state: tuple[int, int] | None = None
@@ -67,30 +64,17 @@ class Catalog:
     # --- whose is it
 
     def identify(self, envelope: Envelope, origin: Origin) -> Sender:
-        """The source of an input: of those that agree the most closely defined, then the first by name."""
+        """The source of an input, as ``Senders.identify`` tells it."""
         key = (envelope.source, envelope.application, envelope.facility, origin)
         if (sender := self._identified.get(key)) is None:
             if len(self._identified) >= REMEMBERED:
                 self._identified.clear()
-            sender = self._identified[key] = self._identify(envelope, origin)
+            sender = self._identified[key] = self._senders.identify(envelope, origin)
         return sender
-
-    def _identify(self, envelope: Envelope, origin: Origin) -> Sender:
-        elsewhere = False
-        for sender in self._order:
-            match = sender.definition.match
-            if not (
-                _names(match.application, envelope.application) and _names(match.facility, envelope.facility)
-            ):
-                continue
-            if origin.channel == TRUSTED or _comes(sender.definition, origin):
-                return sender
-            elsewhere = elsewhere or bool(match.application or match.facility)
-        return Sender(envelope.source, self._unknown, known=False, elsewhere=elsewhere)
 
     def sender(self, item: Item) -> Sender:
         """The source of a stored input, as it is defined now."""
-        if (sender := self._senders.get(item.source)) is not None:
+        if (sender := self._senders.named.get(item.source)) is not None:
             return sender
         envelope = Envelope(item.kind, item.source, application=item.application, facility=item.facility)
         return self.identify(envelope, Origin(TRUSTED))
@@ -99,9 +83,7 @@ class Catalog:
         """What the mappings need to know. Raises Unavailable."""
         sender = self.sender(item)
         codes = await self.codes.codes((id_of(sender.name), *sender.definition.code_maps))
-        # Without a definition of a domain the local numbers are those of whom MSH-3 and MSH-4 name.
-        name = "/".join(filter(None, (item.application, item.facility))) or item.source
-        return sender.definition.source(name, codes)
+        return sender.definition.source(domain_of(item.application, item.facility, item.source), codes)
 
     # --- definitions
 
@@ -133,17 +115,15 @@ class Catalog:
         """Take over what has changed. Raises Unavailable."""
         revision = await self.versions.revision()
         if revision != self._revision:
-            senders = {}
+            usable = {}
             for one in await self.versions.all():
                 try:
-                    definition = parse(one.name, one.definition).resolved(self._settings)
+                    usable[one.name] = parse(one.name, one.definition)
                 except BadRequest as error:
                     # A pre-mapping may be installed on another machine only.
                     log.error("source not usable here", source=one.name, reason=str(error))
-                    definition = SourceDefinition.model_validate({"intake": "hold"}).resolved(self._settings)
-                senders[one.name] = Sender(one.name, definition)
-            self._senders = senders
-            self._order = sorted(senders.values(), key=lambda sender: (-sender.closeness, sender.name))
+                    usable[one.name] = SourceDefinition.model_validate({"intake": "hold"})
+            self._senders = Senders(usable, self._settings)
             self._identified.clear()
             self._revision = revision
         await self.codes.refresh()
@@ -208,19 +188,3 @@ def _state(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise BadRequest(f"{path} cannot be read: {error.strerror}") from None
     return found.st_mtime_ns, found.st_size
-
-
-def _names(wanted: str, sent: str) -> bool:
-    """Whether MSH-3 or MSH-4 is what is wanted, whole or by its first component."""
-    return not wanted or sent == wanted or sent.partition("^")[0] == wanted
-
-
-def _comes(definition: SourceDefinition, origin: Origin) -> bool:
-    """Whether the connection is as the source's is."""
-    match = definition.match
-    return (
-        match.channel in ("", origin.channel)
-        and (not match.ports or origin.port in match.ports)
-        and (not match.networks or is_inside(origin.address, match.networks))
-        and (not match.certificates or not origin.certificates.isdisjoint(match.certificates))
-    )

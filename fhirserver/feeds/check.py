@@ -1,14 +1,17 @@
 """``fhirserver check``: what a file is, what would be stored of it, and every issue. Nothing is stored."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fhirserver import errors
 from fhirserver.errors import FHIRError, Severity
+from fhirserver.feeds.definition import SourceDefinition
 from fhirserver.feeds.envelope import open_envelope
 from fhirserver.feeds.mapping import map_now, source_of
+from fhirserver.feeds.origin import Origin
 from fhirserver.feeds.resources import PERFORMED, inside
+from fhirserver.feeds.senders import TRUSTED, Senders, domain_of
 from fhirserver.feeds.sniff import members, sniff
 from fhirserver.model import json, xml
 from fhirserver.model.definitions import Definitions
@@ -17,6 +20,8 @@ from fhirserver.settings import Settings
 from fhirserver.validation import Language, Validator, located
 from mappings import hl7v2
 from mappings.core.result import Held, Issue, MappingError
+from mappings.core.source import Source
+from mappings.hl7v2.structure import check_structure
 
 TITLES = {
     "hl7v2": "an HL7v2 message",
@@ -78,7 +83,7 @@ class Asked:
 
 
 class Checker:
-    """Checks inputs with the definitions alone: no database."""
+    """Checks inputs without a database; HL7v2 as ``sources`` define its senders."""
 
     def __init__(
         self,
@@ -86,11 +91,13 @@ class Checker:
         settings: Settings,
         validator: Validator | None = None,
         asked: Asked | None = None,
+        sources: Mapping[str, SourceDefinition] | None = None,
     ) -> None:
         self._definitions = definitions
         self._validator = validator or Validator(definitions)
         self._settings = settings
         self._asked = asked or Asked()
+        self._senders = Senders(sources or {}, settings)
 
     def check_file(self, file: Path) -> list[Report]:
         """As ``check_bytes``, of a file; one that cannot be read is unknown."""
@@ -114,7 +121,9 @@ class Checker:
                     found[0].issues[:0] = _remarks(batch.issues)
                 return [report.conclude() for report in found]
             case "cda" | "xdm" | "mail":
-                return [self._mapped(Report(name, what), kind, raw, "file").conclude()]
+                return [
+                    self._mapped(Report(name, what), kind, raw, source_of("file", self._settings)).conclude()
+                ]
             case "json" | "xml" | "ndjson":
                 return [self._fhir(Report(name, what), kind, raw).conclude()]
             case "zip":
@@ -141,11 +150,23 @@ class Checker:
         if envelope.refusal:
             report.status = "failed"
             return report
-        return self._mapped(report, "hl7v2", raw, envelope.source)
+        sender = self._senders.identify(envelope, Origin(TRUSTED))
+        if sender.known:
+            report.what += f" of the source {sender.name}"
+        definition = sender.definition
+        name = domain_of(envelope.application, envelope.facility, envelope.source)
+        if definition.structure != "off":
+            issues = [replace(issue, severity="warning") for issue in check_structure(raw)]
+            report.issues += _remarks(issues)
+            if issues and definition.structure == "refuse":
+                report.status = "failed"
+                return report
+        self._mapped(report, "hl7v2", raw, definition.source(name, {}))
+        return report
 
-    def _mapped(self, report: Report, kind: str, raw: bytes, source: str) -> Report:
+    def _mapped(self, report: Report, kind: str, raw: bytes, source: Source) -> Report:
         try:
-            mapped = map_now(kind, raw, source_of(source, self._settings))
+            mapped = map_now(kind, raw, source)
         except MappingError as error:
             report.status = "held" if isinstance(error, Held) else "failed"
             report.issues += _remarks(error.issues)

@@ -27,6 +27,8 @@ class Listener:
         self._servers: list[asyncio.Server] = []
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self.ports: list[int] = []
+        self.encrypted: list[bool] = []
+        """Of each port, whether it speaks TLS."""
 
     async def start(self) -> int:
         """Listen, and give the first port.
@@ -48,6 +50,7 @@ class Listener:
             )
             self._servers.append(server)
             self.ports.append(int(server.sockets[0].getsockname()[1]))
+            self.encrypted.append(encrypted)
             log.info("mllp listening", port=self.ports[-1], tls=encrypted)
         return self.ports[0]
 

@@ -34,7 +34,12 @@ class Health:
             "pid": os.getpid(),
             "workers": parts.settings.workers,
             "database": database,
-            "mllp": {"port": parts.mllp_port} if parts.mllp_port else None,
+            "mllp": {
+                "port": parts.mllp_port,
+                "ports": [{"port": port, "tls": tls} for port, tls in parts.mllp_ports],
+            }
+            if parts.mllp_port
+            else None,
         }
         try:
             await parts.database.ping()

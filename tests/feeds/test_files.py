@@ -3,17 +3,19 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from fhirserver.feeds.check import Checker
+from fhirserver.feeds.definition import parse
 from fhirserver.feeds.files import Import, import_paths
 from fhirserver.model import json
 from fhirserver.model.definitions import Definitions
 from fhirserver.settings import load
 from tests.feeds.conftest import Feed
-from tests.feeds.messages import adt, cda, message
+from tests.feeds.messages import OID, adt, cda, message
 
 PATIENT = {"resourceType": "Patient", "id": "f1", "gender": "female"}
 TRANSACTION = {
@@ -134,6 +136,25 @@ def test_check_says_what_import_does(checker: Checker, name: str, content: bytes
     worst = max((report.status for report in reports), key=order.index, default="unknown")
     expected = {"some.ndjson": "failed", "empty.json": "processed", "cut.hl7": "unknown"}.get(name, status)
     assert worst == expected, reports
+
+
+@pytest.mark.parametrize(
+    ("application", "defined", "status"),
+    [
+        ("LAB", {}, "processed"),
+        ("LAB", {"structure": "warn"}, "warnings"),
+        ("LAB", {"structure": "refuse"}, "failed"),
+        ("ELSE", {"structure": "refuse"}, "processed"),
+    ],
+)
+def test_check_maps_as_the_source_is_defined(
+    definitions: Definitions, application: str, defined: dict[str, Any], status: str
+) -> None:
+    lab = parse("lab", {"match": {"application": application, "ports": [2576]}, **defined})
+    checker = Checker(definitions, load({}, {}), sources={"lab": lab})
+    pid = f"PID||P1^^^&{OID}&ISO^PI|||MARTIN^Ada^^^^^L"
+    (report,) = checker.check_bytes("a", message("1", "ADT^A08^ADT_A01", f"EVN||20260301080000\r{pid}"))
+    assert (report.status, report.what.endswith(" of the source lab")) == (status, application == "LAB")
 
 
 def test_check_reports_entries_issues_and_unread_fields(checker: Checker) -> None:

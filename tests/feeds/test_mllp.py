@@ -249,6 +249,7 @@ async def test_several_ports_are_several_sources(open_feed: OpenFeed, tmp_path: 
     }
     async with open_feed(**options) as feed, listening(feed, trusting) as (listener, first):
         _, plain, other = listener.ports
+        assert listener.encrypted == [True, False, True]
         await feed.receiver.catalog.put("plain", {"match": {"ports": [plain]}, "test_messages": "refuse"})
         await feed.receiver.catalog.put("other", {"match": {"ports": [other]}})
         await first.send(frame(adt("1", f11="T")))

@@ -21,7 +21,8 @@ LOCAL = "urn:x-hl7v2:cs:LAB%2FADM:99LAB"
 
 @pytest.fixture(scope="module")
 def admin(make_settings: Callable[..., Settings]) -> Iterator[Live]:
-    with serve(make_settings(admin_operations=True, http_port=free_port(), mllp_port=free_port())) as live:
+    ports = {"http_port": free_port(), "mllp_port": free_port(), "mllp_ports": (str(free_port()),)}
+    with serve(make_settings(admin_operations=True, **ports)) as live:
         yield live
 
 
@@ -206,6 +207,13 @@ def test_enhanced_mode_over_http(
     answer = http.post("/feeds/hl7v2", content=adt(control(), patient=control(), **msh), headers=HL7V2)
     found = [line.split("|")[1] for line in answer.text.split("\r") if line.startswith("MSA")]
     assert (found, answer.status_code) == (codes, status)
+
+
+def test_health_names_every_port(admin: Live, http: httpx2.Client) -> None:
+    first, others = admin.settings.mllp_port, admin.settings.mllp_ports
+    told = http.get("/health/ready").json()["mllp"]
+    assert told["port"] == first
+    assert told["ports"] == [{"port": first, "tls": False}, *({"port": int(o), "tls": False} for o in others)]
 
 
 def test_repeated_message_gets_the_same_answer(admin: Live, http: httpx2.Client) -> None:
