@@ -11,7 +11,7 @@ from typing import Final
 
 from fhirserver.feeds.entries import Entry
 from fhirserver.feeds.merge import absent, equal
-from fhirserver.feeds.places import joined
+from fhirserver.feeds.places import is_in_order, joined
 from fhirserver.model import json
 from fhirserver.model.json import Resource
 from fhirserver.search.query import Range
@@ -69,7 +69,7 @@ async def keep_what_is_newer(
     newer = await _newer(event, [e.found.stored.reference for e in (*changing, *patients) if e.found], server)
     late = [e for e in changing if e.found and e.found.stored.reference in newer.references]
     for entry in late:
-        _hold_back(entry)
+        _hold_back(entry, zone)
     if late:
         types = ", ".join(sorted({entry.type for entry in late}))
         text = f"The message is older than what is stored ({types}): it only adds what is absent"
@@ -108,17 +108,17 @@ async def _newer(event: Resource, references: list[str], server: Server) -> Newe
     keys = [f"target|{reference}" for reference in dict.fromkeys(references)]
     for stored in await server.repository.lookups.beyond("Provenance", keys, later):
         other = json.stored(stored.body)
-        if _source(other) == source and _trigger(other)[:1] == _trigger(event)[:1]:
+        if _source(other) == source and _kind(other) == _kind(event):
             newer.references |= set(_targets(other))
     return newer
 
 
-def _hold_back(entry: Entry) -> None:
+def _hold_back(entry: Entry, zone: tzinfo) -> None:
     """Let an entry only add: elements that are absent, places the patient has been in before."""
     if entry.type not in _FILLED:
         entry.dropped = True
         return
-    entry.resource, entry.cleared = _with_parts(entry.stored, entry.resource), set()
+    entry.resource, entry.cleared = _with_parts(entry.stored, entry.resource, zone), set()
     entry.withdrawn = {}
     movement = entry.movement
     if movement and movement.action == "update":
@@ -127,22 +127,33 @@ def _hold_back(entry: Entry) -> None:
         entry.movement = Movement("none", movement.time)
 
 
-def _with_parts(stored: Resource, sent: Resource) -> Resource:
+def _with_parts(stored: Resource, sent: Resource, zone: tzinfo) -> Resource:
     """What is absent, and of a period or stay the parts that are; the places for their history."""
     added = absent(stored, sent)
     if sent.get("resourceType") == "Encounter":
         for name in ("period", "hospitalization"):
             if name in sent and name in stored:
                 added[name] = {**sent[name], **stored[name]}
+        period = added.get("period", {})
+        if not is_in_order(period.get("start"), period.get("end"), zone):
+            added["period"] = stored["period"]
         if "location" in sent:
             added["location"] = sent["location"]
     return added
 
 
 def _trigger(provenance: Resource) -> str:
-    """The event of a message (HL7 table 0003); "" of another Provenance."""
-    codings: Iterable[Resource] = provenance.get("activity", {}).get("coding", ())
-    return next((str(c["code"]) for c in codings if str(c.get("system", "")).endswith("v2-0003")), "")
+    """The event of a message (HL7 table 0003, or a text); "" of another Provenance."""
+    activity = provenance.get("activity", {})
+    codings: Iterable[Resource] = activity.get("coding", ())
+    code = next((str(c["code"]) for c in codings if str(c.get("system", "")).endswith("v2-0003")), "")
+    return code or str(activity.get("text", ""))  # an event that the table lacks: Z99
+
+
+def _kind(provenance: Resource) -> str:
+    """The first letter of the event tells visits from results; Z99 (PAM France) is about visits."""
+    trigger = _trigger(provenance)
+    return "A" if trigger == "Z99" else trigger[:1]
 
 
 def _source(provenance: Resource) -> str:

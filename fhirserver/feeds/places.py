@@ -26,6 +26,14 @@ def joined(entry: Entry, zone: tzinfo) -> Resource:
     return resource
 
 
+def contradicted(entry: Entry, made: Resource) -> bool:
+    """Whether the start or end of a stay was left out, because it would end before it begins."""
+    if entry.type != "Encounter":
+        return False
+    said = {name for name in entry.stored.get("period", {}) if f"period.{name}" not in entry.cleared}
+    return not (said | entry.resource.get("period", {}).keys()) <= made.get("period", {}).keys()
+
+
 def after(
     stored: Resource, places: list[Any], merged: Resource, movement: Movement, zone: tzinfo
 ) -> Resource:
@@ -94,14 +102,16 @@ def _cancel(history: list[Any], movement: Movement, moves: list[Any]) -> list[An
 def _in_order(stored: Resource, merged: Resource, zone: tzinfo) -> Resource:
     """Without the start or end of the stay that is stored, where it contradicts the one that is sent."""
     period = merged.get("period", {})
-    if _is_in_order(period.get("start"), period.get("end"), zone):
+    if is_in_order(period.get("start"), period.get("end"), zone):
         return merged
     gone = "start" if period["start"] == stored.get("period", {}).get("start") else "end"
     return {**merged, "period": {name: time for name, time in period.items() if name != gone}}
 
 
-def _is_in_order(start: str | None, end: str | None, zone: tzinfo) -> bool:
-    return not (start and end) or temporal.interval(start, zone).low <= temporal.interval(end, zone).high
+def is_in_order(start: str | None, end: str | None, zone: tzinfo) -> bool:
+    """Whether a time may be followed by another one; what is not said may."""
+    # An interval ends where the next one begins.
+    return not (start and end) or temporal.interval(start, zone).low < temporal.interval(end, zone).high
 
 
 def _chained(history: list[Any], encounter: Resource, zone: tzinfo) -> list[Any]:
@@ -117,7 +127,7 @@ def _chained(history: list[Any], encounter: Resource, zone: tzinfo) -> list[Any]
         elif not end:
             end = place.get("period", {}).get("end")
         made = {**place, "status": "completed" if over or not last else "active"}
-        in_order = _is_in_order(period.get("start"), end, zone)
+        in_order = is_in_order(period.get("start"), end, zone)
         made["period"] = period | ({"end": end} if end and in_order else {})
         if not made["period"]:
             del made["period"]
@@ -133,7 +143,7 @@ def _with_class(stored: Resource, encounter: Resource, movement: Movement, zone:
     start = earlier[-1]["period"].get("end") if earlier else stored.get("period", {}).get("start")
     if not movement.time:
         return encounter
-    if not _is_in_order(start, movement.time, zone):
+    if not is_in_order(start, movement.time, zone):
         start = None
     period = {name: time for name, time in (("start", start), ("end", movement.time)) if time}
     return {**encounter, "classHistory": [*earlier, {"class": stored["class"], "period": period}]}

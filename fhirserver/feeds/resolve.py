@@ -23,7 +23,7 @@ from fhirserver.feeds.known import leave_out
 from fhirserver.feeds.lateness import keep_what_is_newer
 from fhirserver.feeds.lookup import Found, Key, find, find_ids, identifier_key, named, survivor_of
 from fhirserver.feeds.merge import equal, point
-from fhirserver.feeds.places import joined
+from fhirserver.feeds.places import contradicted, joined
 from fhirserver.feeds.replacement import check_renamed, follow_merged, move, replace
 from fhirserver.feeds.snapshot import end_what_is_not_listed, find_lists
 from fhirserver.feeds.subject import check_subjects
@@ -102,7 +102,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     deleted, remarks = await withdrawn(work.entries, server)
     work.issues += remarks
     work.updates |= await _taken_back(deleted, work, server, in_error=True)
-    written = [made for entry in join(work.entries) if (made := _write(entry, zone))]
+    written = [made for entry in join(work.entries) if (made := _write(entry, zone, work.issues))]
     written += [
         _put(resource, reference, ifMatch=found.stored.etag)
         for reference, (found, resource) in work.updates.items()
@@ -285,7 +285,7 @@ def _pair(identifier: Resource) -> tuple[Any, Any]:
     return identifier.get("system"), identifier.get("value")
 
 
-def _write(entry: Entry, zone: ZoneInfo) -> Resource | None:
+def _write(entry: Entry, zone: ZoneInfo, issues: list[Issue]) -> Resource | None:
     """The entry of the transaction; None when there is nothing to write."""
     if entry.found is None:
         return _create(entry)
@@ -296,6 +296,11 @@ def _write(entry: Entry, zone: ZoneInfo) -> Resource | None:
         if not entry.asserts and entry.base is None:
             return None
         resource = joined(entry, zone) if entry.asserts else entry.stored
+        if contradicted(entry, resource):
+            text = (
+                "The stay would end before it begins: of what contradicts, what was said before is left out"
+            )
+            issues.append(Issue("warning", "business-rule", text, "Encounter.period"))
         if equal(resource, entry.found.resource):
             return None
     else:

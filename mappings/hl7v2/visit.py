@@ -133,6 +133,9 @@ def _time(encounter: Element, trigger: str, zbe: Segment | None, url: str, conte
         time = (dtm_to_date_time(zbe[2], context) if zbe else None) or event_time(context)
         if time and _is_in_order(period.get("start", ""), time):
             encounter["period"] = {**period, "end": time}
+        elif time:
+            text = "The discharge is before the admission (PV1-44): the stay has no end"
+            context.issue("warning", "value", text, "PV1-44")
     if trigger == "A13":
         encounter["period"] = {name: value for name, value in period.items() if name == "start"}
         context.cleared[url] = {"period.end", "hospitalization.dischargeDisposition"}
