@@ -1,28 +1,39 @@
 """Large content apart from the documents: GridFS, named by its SHA-256, equal content kept once."""
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterable
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from bson import ObjectId
 from gridfs import NoFile
 from gridfs.asynchronous import AsyncGridFSBucket
+from pymongo import InsertOne
 from pymongo.errors import PyMongoError
 
 from fhirserver.errors import FHIRError, Unavailable
 from fhirserver.storage.database import Database, Document
+from fhirserver.storage.gathering import Gathering
+from fhirserver.storage.grouping import Duplicate, GroupWriter
 
 CHUNK = 1024 * 1024
+RECENT, RECENT_SECONDS = 10_000, 60.0
+"""So many digests, and so long, a process knows that it has stored them: much less than ``purge.GRACE``."""
 
 
 class Blobs:
-    """Content by digest. What is written is never changed."""
+    """Content by digest. What is written is never changed; what arrives together shares round trips."""
 
     def __init__(self, database: Database) -> None:
         self._bucket = AsyncGridFSBucket(database.raw, "blobs", chunk_size_bytes=CHUNK)
         self._files = database.collection("blobs.files")
         self._chunks = database.collection("blobs.chunks")
+        self._chunks_writer = GroupWriter(self._chunks)
+        self._files_writer = GroupWriter(self._files)
+        self._stored: Gathering[str, bool] = Gathering(self._stamp)
+        self._recent: OrderedDict[str, float] = OrderedDict()
         self._indexed = False
 
     async def put(self, content: bytes) -> str:
@@ -32,12 +43,22 @@ class Blobs:
         interrupted writer leaves chunks that nothing names; neither harms a reader.
         """
         digest = hashlib.sha256(content).hexdigest()
+        if self._recent.get(digest, 0.0) > time.monotonic():
+            return digest
         try:
-            if not await self._again(digest):
+            if not await self._stored.ask(digest):
                 await self._upload(digest, content)
-        except PyMongoError:
+        except (PyMongoError, Duplicate):
             raise Unavailable("The database does not take the content now") from None
+        self._remember(digest)
         return digest
+
+    def _remember(self, digest: str) -> None:
+        """A document is stored as what came in, and again as the Binary made of it, a moment later."""
+        self._recent[digest] = time.monotonic() + RECENT_SECONDS
+        self._recent.move_to_end(digest)
+        while len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
 
     async def _upload(self, digest: str, content: bytes) -> None:
         """Write the chunks, then the file that names them, as GridFS does.
@@ -53,9 +74,11 @@ class Blobs:
         file = ObjectId()
         for number, start in enumerate(range(0, len(content), CHUNK)):
             data = content[start : start + CHUNK]
-            await self._chunks.insert_one({"files_id": file, "n": number, "data": data})
+            await self._chunks_writer.write(
+                InsertOne({"files_id": file, "n": number, "data": data}), len(data)
+            )
         row = {"_id": file, "filename": digest, "length": len(content), "chunkSize": CHUNK}
-        await self._files.insert_one({**row, "uploadDate": datetime.now(UTC)})
+        await self._files_writer.write(InsertOne({**row, "uploadDate": datetime.now(UTC)}))
 
     async def put_stream(self, parts: AsyncIterable[bytes]) -> str:
         """Store durably what arrives in parts, a chunk in memory at a time, and return the digest.
@@ -75,7 +98,7 @@ class Blobs:
                 raise
             await file.close()
             name = digest.hexdigest()
-            if await self._again(name):
+            if await self._stored.ask(name):
                 await self._bucket.delete(file._id)
             else:
                 await self._bucket.rename(file._id, name)
@@ -89,6 +112,7 @@ class Blobs:
         Whoever stores it at the same time either comes first, and it stays, or finds nothing and stores it.
         The caller has made sure, after that instant plus the longest request, that nothing names it.
         """
+        self._recent.pop(digest, None)
         try:
             async for file in self._files.find({"filename": digest}, {"uploadDate": 1}):
                 seen = {"_id": file["_id"], "uploadDate": {"$lt": before}}
@@ -99,10 +123,17 @@ class Blobs:
             raise Unavailable("The database does not take the write now") from None
         return True
 
-    async def _again(self, digest: str) -> bool:
-        """Whether the content is there; it is marked as stored now, which keeps it from being removed."""
-        stamp = {"$set": {"uploadDate": datetime.now(UTC)}}
-        return (await self._files.update_one({"filename": digest}, stamp)).matched_count > 0
+    async def _stamp(self, digests: Sequence[str]) -> dict[str, bool]:
+        """Which contents are there; these are marked as stored now, which keeps them from being removed."""
+        there: set[str] = set()
+        now = datetime.now(UTC)
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # what the database keeps of it
+        wanted: Document = {"filename": {"$in": list(digests)}}
+        if (await self._files.update_many(wanted, {"$set": {"uploadDate": now}})).matched_count:
+            # Only what still has a stamp: another process may remove one between the two.
+            found = self._files.find(wanted, {"filename": 1, "uploadDate": 1})
+            there = {row["filename"] async for row in found if row["uploadDate"] >= now.replace(tzinfo=None)}
+        return {digest: digest in there for digest in digests}
 
     async def length(self, digest: str) -> int:
         """Size in bytes. Raises FHIRError, Unavailable."""

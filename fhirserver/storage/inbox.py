@@ -35,8 +35,8 @@ from fhirserver.storage.items import (
 from fhirserver.storage.listing import Listing
 from fhirserver.storage.sequence import Sequence as Numbers
 
-INLINE = 1024 * 1024
-"""Content beyond this many bytes is kept in the blob store."""
+INLINE = 64 * 1024
+"""Content beyond this many bytes is kept in the blob store, once with the Binary of a document."""
 COUNT_SECONDS = 1.0
 UNSTORED_SECONDS = 600.0
 """After so long a row without its input is believed to stay without it."""

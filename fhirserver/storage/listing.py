@@ -1,5 +1,6 @@
 """Reading the inbox: one item, lists, what waits, what is counted by source and by code."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pymongo.errors import PyMongoError
 
 from fhirserver.errors import NotFound, Unavailable
 from fhirserver.storage.database import Collection, Database
+from fhirserver.storage.gathering import Gathering
 from fhirserver.storage.items import (
     SEPARATOR,
     Document,
@@ -72,6 +74,7 @@ class Listing:
         self.waiting_rows: Collection = database.collection("inbox.waiting")
         self.outcomes: Collection = database.collection("inbox.outcomes")
         self.numbers = numbers
+        self._awaited: Gathering[str, list[str]] = Gathering(self._who_awaits)
 
     async def get(self, id: str) -> Item:
         """Raises NotFound."""
@@ -90,10 +93,17 @@ class Listing:
 
     async def awaiting(self, identifiers: Sequence[str]) -> Sequence[Item]:
         """The held items that wait for a document with one of these identifiers, in order of receipt."""
+        asked = await asyncio.gather(*map(self._awaited.ask, identifiers))
+        ids = dict.fromkeys(id for found in asked for id in found)
+        return _in_order([item async for item in self._of_ids(ids)])
+
+    async def _who_awaits(self, identifiers: Sequence[str]) -> dict[str, list[str]]:
+        """The ids of the held items that wait for each of the documents."""
         # The embedded engine uses the index for this condition alone.
-        return await self._of_outcomes(
-            {"awaits": {"$in": list(identifiers)}}, lambda row: row["status"] == "held"
-        )
+        wanted = {"awaits": {"$in": list(identifiers)}}
+        rows = [row async for row in _find(self.outcomes, wanted, {"status": 1, "awaits": 1})]
+        held = [row for row in rows if row["status"] == "held"]
+        return {one: [row["_id"] for row in held if one in row["awaits"]] for one in identifiers}
 
     async def with_code(self, source: str, system: str, code: str) -> Sequence[Item]:
         """The items with an unmapped code, in order of receipt."""
@@ -222,8 +232,7 @@ class Listing:
     async def _of_outcomes(self, wanted: Document, chosen: Callable[[Document], bool]) -> "Sequence[Item]":
         """The items of some outcomes that count: those of items that wait again do not."""
         ids = [row["_id"] async for row in _find(self.outcomes, wanted, {"status": 1}) if chosen(row)]
-        items = [item async for item in self._of_ids(ids) if item.status != "received"]
-        return sorted(items, key=lambda item: item.order)
+        return _in_order([item async for item in self._of_ids(ids)])
 
     async def _of_ids(self, ids: Iterable[str]) -> AsyncIterator[Item]:
         ids = list(ids)
@@ -265,3 +274,8 @@ def _matches(item: Item, filters: Filters) -> bool:
         and (not filters.resource or not became or any(r.startswith(f"{filters.resource}/") for r in became))
         and (filters.since is None or item.received >= filters.since)
     )
+
+
+def _in_order(items: Iterable[Item]) -> list[Item]:
+    """By receipt, without those that wait to be processed again: their outcome counts no more."""
+    return sorted((item for item in items if item.status != "received"), key=lambda item: item.order)
