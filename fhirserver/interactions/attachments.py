@@ -3,13 +3,14 @@
 The attachment then has the Binary's url. Why a reader sees that: docs/decisions/0020-attachments-apart.md
 """
 
-import base64
 import binascii
 import hashlib
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import pybase64
 
 from fhirserver.errors import BadRequest
 from fhirserver.interactions import prepare
@@ -125,7 +126,7 @@ class _Walk:
         if "url" in attachment or "_url" in attachment:
             return attachment
         try:
-            content = base64.b64decode(data)
+            content = pybase64.b64decode(data)
         except binascii.Error:
             return attachment  # it is about to be refused
         if len(content) <= self.limit:
@@ -135,7 +136,7 @@ class _Walk:
             made["size"] = len(content)
         if not attachment.keys() & {"hash", "_hash"}:
             sha1 = hashlib.sha1(content, usedforsecurity=False)  # as the specification asks
-            made["hash"] = base64.b64encode(sha1.digest()).decode()
+            made["hash"] = pybase64.b64encode(sha1.digest()).decode()
         return {name: value for name, value in attachment.items() if name != "data"} | made
 
     def _keep(self, content: bytes, content_type: str) -> str:

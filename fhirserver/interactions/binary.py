@@ -1,9 +1,10 @@
 """https://hl7.org/fhir/R4/binary.html#rest: a Binary as its content, or as a resource"""
 
-import base64
 import re
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
+
+import pybase64
 
 from fhirserver.errors import RangeNotSatisfiable
 from fhirserver.interactions import parts
@@ -92,9 +93,9 @@ async def _encoded(
     async for piece in content:
         piece = rest + piece
         whole = len(piece) - len(piece) % 3
-        yield base64.b64encode(piece[:whole])
+        yield pybase64.b64encode(piece[:whole])
         rest = piece[whole:]
-    yield base64.b64encode(rest) + after
+    yield pybase64.b64encode(rest) + after
 
 
 # --- as its content
@@ -105,7 +106,7 @@ async def _content(stored: Stored, request: Request, server: "Server") -> Result
     headers = dict(INERT)
     if context := resource.get("securityContext", {}).get("reference"):
         headers["X-Security-Context"] = context
-    content = b"" if stored.blob else base64.b64decode(resource.get("data", ""))
+    content = b"" if stored.blob else pybase64.b64decode(resource.get("data", ""))
     length = await server.blobs.length(stored.blob) if stored.blob else len(content)
     wanted = _wanted(request, stored.etag, length)
     start, end = wanted or (0, length)

@@ -1,8 +1,9 @@
 """Stored versions as they are shown: whole, or the part that ``_summary`` and ``_elements`` ask for."""
 
-import base64
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+import pybase64
 
 from fhirserver.model import json, subset
 from fhirserver.model.subset import Subset, mark
@@ -45,4 +46,4 @@ async def full_body(stored: Stored, server: "Server") -> bytes:
     if not stored.blob:
         return stored.body
     content = await server.blobs.get(stored.blob)
-    return stored.body[:-1] + b',"data":"' + base64.b64encode(content) + b'"}'
+    return stored.body[:-1] + b',"data":"' + pybase64.b64encode(content) + b'"}'

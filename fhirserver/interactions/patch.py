@@ -1,7 +1,8 @@
 """https://hl7.org/fhir/R4/http.html#patch"""
 
-import base64
 from typing import TYPE_CHECKING
+
+import pybase64
 
 from fhirserver.errors import (
     BadRequest,
@@ -191,7 +192,7 @@ def _of_entry(resource: Resource, server: "Server") -> tuple[str, bytes | Resour
         media_type = str(resource.get("contentType", "")).partition(";")[0].strip().lower()
         if media_type in (JSON_PATCH, XML_PATCH):
             try:
-                return media_type, base64.b64decode(resource.get("data", ""), validate=True)
+                return media_type, pybase64.b64decode(resource.get("data", ""), validate=True)
             except (ValueError, TypeError):
                 raise MalformedBody("The Binary's data is not base64", expression="Binary.data") from None
     raise BadRequest(

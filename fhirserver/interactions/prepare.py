@@ -1,10 +1,11 @@
 """From a body to the version that is stored: the checks and the marks every write shares."""
 
-import base64
 import binascii
 import hashlib
 import uuid
 from typing import TYPE_CHECKING
+
+import pybase64
 
 from fhirserver.errors import BadRequest, FHIRError, MalformedBody, TooLarge, UnsupportedMediaType
 from fhirserver.interactions import claims, links
@@ -181,7 +182,7 @@ def _raw_binary(request: Request) -> Resource:
     if context := request.headers.get("x-security-context"):
         binary["securityContext"] = {"reference": context}
     if request.body:  # not where the content is a blob already
-        binary["data"] = base64.b64encode(request.body).decode()
+        binary["data"] = pybase64.b64encode_as_string(request.body)
     if request.id:
         binary["id"] = request.id
     return binary
@@ -189,7 +190,7 @@ def _raw_binary(request: Request) -> Resource:
 
 def _decode(data: str) -> bytes:
     try:
-        return base64.b64decode(data)
+        return pybase64.b64decode("".join(data.split()), validate=True)
     except binascii.Error:
         raise FHIRError("Binary content passed validation but is not base64") from None
 

@@ -5,10 +5,11 @@ original bytes: what the Accept header asks for, else the first of these that th
 """
 
 import asyncio
-import base64
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
+
+import pybase64
 
 from fhirserver.errors import Gone, NotAcceptable, NotFound, Unprocessable
 from fhirserver.interactions import binary
@@ -94,7 +95,7 @@ async def original_of(attachment: Resource, server: "Server") -> Form:
     """What an attachment holds or points to."""
     media_type = str(attachment.get("contentType", "")).partition(";")[0].strip().lower()
     if "data" in attachment:
-        return Form(media_type or "application/octet-stream", made=base64.b64decode(attachment["data"]))
+        return Form(media_type or "application/octet-stream", made=pybase64.b64decode(attachment["data"]))
     url = str(attachment.get("url", ""))
     parsed = reference.parse(url, server.base_url)
     if not parsed.id or parsed.type != "Binary" or parsed.base not in ("", server.base_url):
@@ -140,7 +141,7 @@ async def bytes_of(form: Form, server: "Server") -> bytes:
         return form.made
     if form.stored.blob:
         return await server.blobs.get(form.stored.blob)
-    return base64.b64decode(json.stored(form.stored.body).get("data", ""))
+    return pybase64.b64decode(json.stored(form.stored.body).get("data", ""))
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -193,7 +194,7 @@ async def _answer(form: Form, request: Request, server: "Server") -> Result:
         result = await binary.result(form.stored, Subset(), asked, server)
         request.format = asked.format
     elif _wants_resource(request):
-        data = base64.b64encode(form.made).decode("ascii")
+        data = pybase64.b64encode_as_string(form.made)
         resource: dict[str, Any] = {"resourceType": "Binary", "contentType": form.media_type, "data": data}
         return Result(200, json.format(resource))
     else:

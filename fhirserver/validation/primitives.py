@@ -9,6 +9,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import pybase64
+
 from fhirserver.validation.messages import Said
 from fhirserver.validation.narrative import is_narrative
 
@@ -117,15 +119,15 @@ def is_time(value: Any) -> bool:
 
 
 def is_base64(value: Any) -> bool:
-    """White space in between is allowed. Removing the alphabet is five times as fast as decoding."""
+    """White space in between is allowed."""
     return type(value) is str and (_is_base64(value) or _is_base64("".join(value.split())))
 
 
 def _is_base64(value: str) -> bool:
-    if not value or len(value) % 4 or not value.isascii():
+    try:
+        return bool(pybase64.b64decode(value, validate=True))
+    except ValueError:
         return False
-    padding = value.encode().translate(None, _BASE64)
-    return padding in (b"", b"=", b"==") and value.endswith(padding.decode())
 
 
 def _in_calendar(value: str, found: re.Match[str] | None) -> bool:

@@ -1,10 +1,11 @@
 """A CDA R2 document as it was sent. https://hl7.org/cda, CI-SIS volet Structuration minimale (2024.01)"""
 
-import base64
 import binascii
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+
+import pybase64
 
 from mappings.cda.context import Context, narrative_texts
 from mappings.cda.datatypes import (
@@ -13,7 +14,14 @@ from mappings.cda.datatypes import (
     ii_to_identifiers,
     oid_to_identifier,
 )
-from mappings.cda.xml import MAX_BYTES, Node, local_name, parse, strip_hl7_namespace, text_of
+from mappings.cda.xml import (
+    MAX_BYTES,
+    Node,
+    local_name,
+    parse,
+    strip_hl7_namespace,
+    text_of,
+)
 from mappings.core.result import Element, Unreadable
 from mappings.core.source import Source
 
@@ -125,7 +133,7 @@ class ClinicalDocument:
             return Content(media_type, "".join(str(t) for t in text.itertext()).encode())
         encoded = "".join("".join(str(t) for t in text.itertext()).split())
         try:
-            data = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+            data = pybase64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
         except (binascii.Error, ValueError):
             raise Unreadable("The embedded file is not base64") from None
         if not data:
@@ -164,7 +172,7 @@ def read(raw: bytes, *, limit: int = MAX_BYTES) -> ClinicalDocument:
         Unreadable: more than ``limit`` bytes, not safe well-formed XML, not a ClinicalDocument, without an
             identifier that is an OID or UUID, or without a body.
     """
-    top = parse(raw, limit=limit)
+    top = parse(raw, limit=limit, plain=True)
     root = top if local_name(top) == "ClinicalDocument" else None
     if root is None and local_name(top) in ("stylesheet", "transform"):
         root = next((node for node in top.iter("{*}ClinicalDocument")), None)

@@ -3,9 +3,10 @@
 CI-SIS volet Transmission d'un document CDA en HL7v2, table of XDS metadata; IHE MHD 4.2; PDSm 3.1.
 """
 
-import base64
 import hashlib
 from collections.abc import Iterable
+
+import pybase64
 
 from mappings.cda.context import Context
 from mappings.cda.datatypes import (
@@ -116,7 +117,7 @@ def binary(data: bytes, content_type: str, identifier: Element, part: str) -> El
         "resourceType": "Binary",
         "contentType": content_type,
         "securityContext": {"reference": document_url},
-        "data": base64.b64encode(data).decode("ascii"),
+        "data": pybase64.b64encode_as_string(data),
     }
     return post(full_url("Binary", identifier["system"], identifier["value"], part), resource)
 
@@ -127,7 +128,7 @@ def attachment_of(entry: Element, data: bytes) -> Element:
         "contentType": entry["resource"]["contentType"],
         "url": entry["fullUrl"],
         "size": len(data),
-        "hash": base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii"),
+        "hash": pybase64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode("ascii"),
     }
 
 

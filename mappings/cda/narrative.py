@@ -4,13 +4,14 @@ Only elements and attributes listed here come out, everything else is text; no s
 nothing that is loaded from elsewhere. CDA R2, 4.3.5 Narrative Block; CI-SIS volet Structuration minimale.
 """
 
-import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Final
+
+import pybase64
 
 from mappings.cda.xml import Node, local_name, text_of
 
@@ -102,10 +103,12 @@ def _media(value: Node) -> Media:
         return Media(media_type)
     encoded = "".join(text_of(value).split())
     try:
-        data = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        data = pybase64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         return Media(media_type)
-    return Media(media_type, base64.b64encode(data).decode()) if data.startswith(start) else Media(media_type)
+    return (
+        Media(media_type, pybase64.b64encode_as_string(data)) if data.startswith(start) else Media(media_type)
+    )
 
 
 def _inside(node: Node, media: Mapping[str, Media]) -> Iterator[str]:

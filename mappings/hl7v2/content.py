@@ -3,12 +3,13 @@
 https://build.fhir.org/ig/HL7/v2-to-fhir/ConceptMap-datatype-ed-to-attachment.html
 """
 
-import base64
 import binascii
 import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final
+
+import pybase64
 
 from mappings import cda
 from mappings.core.bundle import post, prune
@@ -111,10 +112,10 @@ def add_binary(content: Content, document_url: str, creation: str | None, contex
         "resourceType": "Binary",
         "contentType": content.content_type,
         "securityContext": {"reference": document_url},
-        "data": base64.b64encode(content.data).decode(),
+        "data": pybase64.b64encode_as_string(content.data),
     }
     context.entries.append(post(url, binary))
-    size_and_hash = {"size": len(content.data), "hash": base64.b64encode(digest).decode()}
+    size_and_hash = {"size": len(content.data), "hash": pybase64.b64encode(digest).decode()}
     return _attachment(content, url, creation) | size_and_hash
 
 
@@ -147,7 +148,7 @@ def decoded(ed: Field, context: Context) -> bytes:
     try:
         if encoding == "HEX":
             return bytes.fromhex(compact)
-        data = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+        data = pybase64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError):
         if encoding:
             raise _held(f"Not {'hexadecimal' if encoding == 'HEX' else 'base64'}", ed[5]) from None

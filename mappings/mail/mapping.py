@@ -3,11 +3,12 @@
 There is no official map. https://esante.gouv.fr/produits-services/mssante, CI-SIS volet "courriel MSS".
 """
 
-import base64
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
+
+import pybase64
 
 from mappings import xds
 from mappings.core.bundle import change, full_url, post, prune, put, transaction
@@ -209,7 +210,7 @@ def _box(box: Address, patient: str) -> Element:
 def _attachment(part: Attachment) -> Element:
     return {
         "contentType": part.media_type,
-        "data": base64.b64encode(part.content).decode(),
+        "data": pybase64.b64encode_as_string(part.content),
         "size": len(part.content),
         "title": part.name,
     }
