@@ -26,7 +26,7 @@ from fhirserver.model import xml
 from fhirserver.model.definitions import PACKAGE, Definitions, load
 from fhirserver.model.definitions.package import resources
 from fhirserver.model.definitions.value_sets import ValueSets
-from fhirserver.settings import SERVED_TYPES
+from fhirserver.served_types import SERVED_TYPES
 from fhirserver.validation import Validator
 from fhirserver.validation.bindings import members
 

@@ -12,45 +12,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-PREFIX = "FHIRSERVER_"
+from fhirserver.served_types import SERVED_TYPES
 
-SERVED_TYPES = (
-    "Patient",
-    "DocumentReference",
-    "Communication",
-    "AllergyIntolerance",
-    "Immunization",
-    "Account",
-    "Appointment",
-    "AuditEvent",
-    "Binary",
-    "Bundle",
-    "CodeSystem",
-    "Composition",
-    "ConceptMap",
-    "Condition",
-    "Consent",
-    "Device",
-    "DiagnosticReport",
-    "Encounter",
-    "List",
-    "Location",
-    "MedicationRequest",
-    "MedicationStatement",
-    "Observation",
-    "OperationOutcome",
-    "Organization",
-    "Practitioner",
-    "PractitionerRole",
-    "Procedure",
-    "Provenance",
-    "RelatedPerson",
-    "SearchParameter",
-    "ServiceRequest",
-    "Specimen",
-    "Subscription",
-    "ValueSet",
-)
+PREFIX = "FHIRSERVER_"
 
 ORIGIN = re.compile(r"https?://[a-z0-9.\-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -132,6 +96,14 @@ class Settings(BaseSettings):
         ge=1,
         description="most objects that a stored query answers with; of mere references 20 times it",
     )
+    xds_assertions: Literal["off", "warn", "require"] = Field(
+        "off", description="SAML assertions (VIHF) of SOAP messages: believed, checked and told, or required"
+    )
+    xds_assertion_certificates: Path | None = Field(
+        None,
+        description="PEM file or directory: who may sign assertions, or authorities that vouch for them",
+    )
+    xds_assertion_audience: str = Field("", description="audience that assertions must name; empty: any")
     xds_timezone: str = Field(
         "UTC", description="zone of times without an offset in XDS metadata; some senders write local time"
     )
@@ -353,6 +325,8 @@ class Settings(BaseSettings):
             raise ValueError(f"page_size ({self.page_size}) is larger than page_max ({self.page_max})")
         if any(port.endswith("+tls") for port in self.mllp_ports) and not self.mllp_tls_certificate:
             raise ValueError("mllp_ports: +tls needs mllp_tls_certificate")
+        if self.xds_assertions != "off" and not self.xds_assertion_certificates:
+            raise ValueError("xds_assertions needs xds_assertion_certificates")
         mllp = (self.mllp_tls_certificate, self.mllp_tls_key, self.mllp_tls_client_ca)
         for path in (*mllp, self.smtp_tls_certificate, self.smtp_tls_key, self.sources_file):
             if path and not path.is_file():

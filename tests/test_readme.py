@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from fhirserver.settings import PREFIX, SERVED_TYPES, Settings
+from fhirserver.served_types import SERVED_TYPES
+from fhirserver.settings import PREFIX, Settings
 
 README = Path(__file__).parents[1] / "README.md"
 INTERNAL = {"embedded"}

@@ -27,6 +27,7 @@ TITLES = {
     "hl7v2": "an HL7v2 message",
     "cda": "a CDA document",
     "xdm": "an XDM submission",
+    "xds": "a submission over SOAP (XDS)",
     "mail": "a mail",
     "ebrim": "XDS metadata without its documents",
     "zip": "a zip of files",
@@ -120,7 +121,7 @@ class Checker:
                 if batch.messages:
                     found[0].issues[:0] = _remarks(batch.issues)
                 return [report.conclude() for report in found]
-            case "cda" | "xdm" | "mail":
+            case "cda" | "xdm" | "xds" | "mail":
                 return [
                     self._mapped(Report(name, what), kind, raw, source_of("file", self._settings)).conclude()
                 ]

@@ -129,7 +129,7 @@ class Import:
                 for message in batch.messages or [raw]:
                     issues = batch.issues if batch.messages else []
                     await self._receive(message, "hl7v2", result, issues=issues)
-            case "cda" | "xdm" | "mail":
+            case "cda" | "xdm" | "xds" | "mail":
                 await self._receive(raw, kind, result)
             case "ebrim":
                 result.add("failed", [_remark("XDS metadata without its documents: take in the XDM zip")])

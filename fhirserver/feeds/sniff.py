@@ -11,9 +11,9 @@ from typing import Literal
 from fhirserver.errors import BadRequest
 from mappings.hl7v2.charset import wide_codec
 
-Kind = Literal["hl7v2", "cda", "xdm", "mail", "zip", "json", "ndjson", "xml", "ebrim", ""]
+Kind = Literal["hl7v2", "cda", "xdm", "xds", "mail", "zip", "json", "ndjson", "xml", "ebrim", ""]
 """``json`` and ``xml`` are FHIR resources, ``ebrim`` the metadata of an XDM submission by itself, ``zip`` an
-archive of other files, "" nothing known here."""
+archive of other files, "" nothing known here. ``xds`` is a SOAP message."""
 
 START = 64 * 1024
 """So many bytes tell."""
@@ -29,6 +29,8 @@ _MAIL = re.compile(
     rb"(?:Return-Path|Received|Delivered-To|Message-ID|From|Date|Subject|MIME-Version|X-[\w-]+|DKIM-Signature):[^\n]",
     re.IGNORECASE,
 )
+_MULTIPART = re.compile(rb"--[^\r\n]{1,70}\r?\nContent-", re.IGNORECASE)
+_SOAP = b"http://www.w3.org/2003/05/soap-envelope"
 _RESOURCE = re.compile(rb'"resourceType"\s*:')
 
 
@@ -45,6 +47,8 @@ def sniff(start: bytes, *, whole: bool = True) -> Kind:
         return _markup(text)
     if text.startswith(b"{") and _RESOURCE.search(text):
         return "ndjson" if _is_lines(text) else "json"
+    if _MULTIPART.match(text) and b"application/xop+xml" in text[:START]:
+        return "xds"
     if _MAIL.match(text) and b"\nfrom:" in b"\n" + text.lower():
         return "mail"
     return ""
@@ -86,6 +90,8 @@ def _markup(text: bytes) -> Kind:
     name, attributes = root[1], root[2]
     if name in (b"ClinicalDocument", b"stylesheet", b"transform"):
         return "cda"
+    if name == b"Envelope" and _SOAP in attributes:
+        return "xds"
     if name == b"SubmitObjectsRequest":
         return "ebrim"
     return "xml" if b"http://hl7.org/fhir" in attributes else ""

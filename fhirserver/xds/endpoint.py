@@ -10,8 +10,9 @@ from fhirserver.errors import FHIRError, Unavailable
 from fhirserver.feeds.origin import Origin
 from fhirserver.feeds.receive import Receiver
 from fhirserver.server import Server, where
-from fhirserver.xds import TRANSACTIONS
+from fhirserver.xds import TRANSACTIONS, signatures
 from fhirserver.xds.request import REGISTRY, Attachment, SOAPRequest, Transaction, XDSRefusal
+from fhirserver.xds.security import examine
 from mappings.cda.xml import Node
 from mappings.core.result import MappingError
 from mappings.xds.ebrs import RegistryError, errors_of
@@ -35,11 +36,12 @@ class Reply:
 
 
 class Endpoint:
-    """The transactions of one process."""
+    """The transactions of one process. Raises SettingsError: certificates that are trusted cannot be read."""
 
     def __init__(self, server: Server, receiver: Receiver) -> None:
         self._server = server
         self._receiver = receiver
+        self._trusted = signatures.load(server.settings.xds_assertion_certificates)
 
     async def answer(self, raw: bytes, content_type: str, origin: Origin, place: str = "") -> Reply:
         """Do what a message asks; whatever goes wrong is a fault or a RegistryError.
@@ -58,8 +60,18 @@ class Endpoint:
             return Reply(500, version_mismatch(), SOAP11_XML)
         try:
             transaction = _transaction(asked.action, place)
+            told = examine(asked.security, self._server.settings, self._trusted)
             request = SOAPRequest(
-                asked.body, self._server, self._receiver, raw, content_type, origin, asked.action, message
+                asked.body,
+                self._server,
+                self._receiver,
+                raw,
+                content_type,
+                origin,
+                asked.action,
+                message,
+                told.assertion,
+                told.issues,
             )
             return await _perform(transaction, request, asked.message_id)
         except Fault as fault:

@@ -45,6 +45,7 @@ async def publish(request: SOAPRequest) -> Node:
         KIND,
         request.origin,
         content_type=request.content_type,
+        issues=request.remarks,
         envelope=request.receiver.admit(envelope, request.origin),
     )
     outcome = await receipt.outcome()

@@ -8,8 +8,10 @@ from fhirserver.feeds.origin import Origin
 from fhirserver.feeds.receive import Receiver
 from fhirserver.server import Server
 from mappings.cda.xml import Node
+from mappings.core.result import Issue
 from mappings.xds.ebrs import RegistryError, registry_response
 from mappings.xds.soap.mime import Message
+from mappings.xds.vihf import Assertion
 
 REPOSITORY: Final = "repository"
 REGISTRY: Final = "registry"
@@ -27,7 +29,10 @@ class XDSRefusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SOAPRequest:
-    """``body`` is the element in soap:Body as sent, ``raw`` the whole HTTP body, for the inbox."""
+    """``body`` is the element in soap:Body as sent, ``raw`` the whole HTTP body, for the inbox.
+
+    ``assertion`` says who asks; ``remarks`` is what is to be told of the security header.
+    """
 
     body: Node = field(repr=False)
     server: Server
@@ -37,6 +42,8 @@ class SOAPRequest:
     origin: Origin
     action: str
     message: Message
+    assertion: Assertion | None = None
+    remarks: Sequence[Issue] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from mappings.core.bundle import full_url, mention, post, prune, transaction
 from mappings.core.identity import ins_values, is_ins
 from mappings.core.result import Element, Held, Issue, Mapped, Unreadable
 from mappings.core.source import Source
-from mappings.xds.arrivals import arrival
+from mappings.xds.arrivals import arrival, sender
 from mappings.xds.datatypes import cx_to_identifier, source_patient_info, unique_id_to_identifier
 from mappings.xds.document_entry import elsewhere, entry_to_reference
 from mappings.xds.kept import ASSOCIATION
@@ -44,10 +44,12 @@ _XML = {"text/xml", "application/xml", "application/xslt+xml"}
 @dataclass(slots=True)
 class _Building:
     """What is gathered on the way: the patient (identifiers and ``reference``), entries, remarks; the CDA
-    documents by fullUrl, and which document of the submission is replaced by which."""
+    documents by fullUrl, and which document of the submission is replaced by which. ``sender`` is agent and
+    reason of a Provenance."""
 
     context: Context
     patient: Element
+    sender: Element
     entries: list[Element] = field(default_factory=list)
     clinical: list[Element] = field(default_factory=list)
     relatives: list[Element] = field(default_factory=list)
@@ -72,7 +74,8 @@ def to_bundle(submission: Submission, source: Source) -> Mapped:
     identifiers = _patient_identifiers(submission)
     identifier = patient_identifier(identifiers, "XDSSubmissionSet.patientId", context)
     url = full_url("Patient", identifier["system"], identifier["value"])
-    building = _Building(context, {"identifier": identifiers, "reference": url})
+    sent = sender(submission.assertion, context)
+    building = _Building(context, {"identifier": identifiers, "reference": url}, sent)
     _read_documents(submission, building)
     for subset in submission.subsets:
         _add_subset(subset, building)
@@ -186,7 +189,9 @@ def _add_document(document: Document, subset: Subset, urls: dict[str, str], buil
     if relations := _with_versions(relations, url, building):
         reference["relatesTo"] = relations
     submission = urls[subset.submission_set.id]
-    came = arrival(reference, url, submission, clinical, document_cda, building.patient, context)
+    came = arrival(
+        reference, url, submission, clinical, document_cda, building.patient, context, building.sender
+    )
     building.entries += [mention(url, reference, master), *binaries]
     building.clinical += [*clinical, came]
 

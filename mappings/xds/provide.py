@@ -17,6 +17,7 @@ from mappings.xds.metadata import ENTRY_UUID_NAME, Metadata, RegistryObject, met
 from mappings.xds.soap import envelope, mime
 from mappings.xds.soap.faults import Fault
 from mappings.xds.submission import Document, Submission, Subset, check_document, refused
+from mappings.xds.vihf import assertion_of, read_assertion
 
 PROVIDE: Final = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 REGISTER: Final = "urn:ihe:iti:2007:RegisterDocumentSet-b"
@@ -39,7 +40,14 @@ def read_request(raw: bytes, content_type: str = "") -> Submission:
         raise Unreadable(str(error)) from None
     except envelope.VersionMismatch:
         raise Unreadable("The message is SOAP 1.1; 1.2 is read") from None
-    return read_submission(asked.body, message)
+    submission = read_submission(asked.body, message)
+    try:
+        node = None if asked.security is None else assertion_of(asked.security)
+        assertion = None if node is None else read_assertion(node)
+    except Unreadable as error:
+        submission.issues.append(Issue("warning", "security", str(error), "wsse:Security"))
+        return submission
+    return replace(submission, assertion=assertion)
 
 
 def read_submission(body: Node, message: mime.Message) -> Submission:

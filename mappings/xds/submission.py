@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from mappings.core.result import Issue, Unreadable
 from mappings.xds.archive import Archive, Limits, open_archive
 from mappings.xds.metadata import Association, RegistryObject, read_metadata
+from mappings.xds.vihf import Assertion
 
 _METADATA = "metadata.xml"
 
@@ -31,10 +32,14 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What was sent together: one subset, or several (SUBSET01, SUBSET02 of an XDM zip)."""
+    """What was sent together: one subset, or several (SUBSET01, SUBSET02 of an XDM zip).
+
+    ``assertion`` says by whom, where it came over SOAP.
+    """
 
     subsets: list[Subset]
     issues: list[Issue]
+    assertion: Assertion | None = None
 
 
 def read_xdm(raw: bytes, *, limits: Limits | None = None) -> Submission:

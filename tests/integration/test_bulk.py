@@ -13,7 +13,8 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from fhirserver.settings import SERVED_TYPES, Settings
+from fhirserver.served_types import SERVED_TYPES
+from fhirserver.settings import Settings
 from fhirserver.storage.database import Database
 from tests.live import Live, free_port, serve
 

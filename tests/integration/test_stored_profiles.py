@@ -7,7 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from fhirserver.settings import SERVED_TYPES, Settings
+from fhirserver.served_types import SERVED_TYPES
+from fhirserver.settings import Settings
 from fhirserver.stored_profiles import StoredProfiles
 from tests.live import Live, free_port, serve
 

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 from fhirserver.model.definitions import Component, Definitions, SearchParameter
 from fhirserver.search.parameters import Custom, compile_parameters
 from fhirserver.search.types.reference import HIERARCHIES
-from fhirserver.settings import SERVED_TYPES
+from fhirserver.served_types import SERVED_TYPES
 
 NO_ELEMENTS = {"_text", "_content", "_filter", "_query"}
 """What is no parameter of elements: search understands these by themselves."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fhirserver.model.json import Resource
-from fhirserver.settings import SERVED_TYPES, Settings
+from fhirserver.served_types import SERVED_TYPES
+from fhirserver.settings import Settings
 from tests.terminology.running import Running, running
 from tests.terminology.synthetic import ANIMALS, animals, listed, part, value_set
 

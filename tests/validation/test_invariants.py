@@ -3,7 +3,7 @@
 import pytest
 
 from fhirserver.model.definitions import Definitions
-from fhirserver.settings import SERVED_TYPES
+from fhirserver.served_types import SERVED_TYPES
 from fhirserver.validation import Validator
 from fhirserver.validation.compilation import STRUCTURAL
 from fhirserver.validation.fhirpath import compile_expression

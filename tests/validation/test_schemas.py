@@ -5,7 +5,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from fhirserver.model.definitions import Definitions
-from fhirserver.settings import SERVED_TYPES
+from fhirserver.served_types import SERVED_TYPES
 from fhirserver.validation import Validator
 from fhirserver.validation.schemas import profile_schema, schema_of
 

@@ -7,6 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from fhirserver.feeds.sniff import sniff
+from mappings.xds import read_request
 from tests.live import Live
 from tests.xds.messages import Answer, post
 from tests.xds.submissions import PDF, Entry, Submission, number
@@ -233,6 +235,14 @@ def test_each_place_does_its_own(live: Live) -> None:
     answer = Submission().send(f"{live.origin}/xds/registry")
     assert answer.fault == ["Sender", "ActionNotSupported"]
     assert Submission().send(f"{live.origin}/xds").registry_status == "Success"
+
+
+@pytest.mark.parametrize("mtom", [True, False])
+def test_a_message_in_a_file_is_known(mtom: bool) -> None:
+    submission = Submission()
+    raw = submission.mtom()[0] if mtom else submission.inline()
+    assert sniff(raw) == "xds"
+    assert read_request(raw).subsets[0].documents[0].data == PDF
 
 
 def test_truncated_on_the_way(repository: str, client: httpx2.Client) -> None:
