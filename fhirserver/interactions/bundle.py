@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 CONCURRENT = 16
+DECODED = 100
+"""The entries of a Bundle with more are held encoded."""
 CONDITIONS = {
     "ifNoneExist": "if-none-exist",
     "ifMatch": "if-match",
@@ -61,8 +63,11 @@ async def process(resource: Resource, request: Request, server: "Server") -> Res
     language = request.headers.get("accept-language", "")
     entries = []
     for position in range(len(given)):
-        entries.append(read_entry(position, given[position], preference, language, request.base_url, server))
-        given[position] = None  # the entry holds it encoded
+        entry = read_entry(position, given[position], preference, language, request.base_url, server)
+        if len(given) > DECODED:
+            entry.hold_encoded()
+            given[position] = None
+        entries.append(entry)
     kind = resource["type"]
     if kind == "batch":
         await _batch(entries, request.once, server)
@@ -103,7 +108,7 @@ def read_entry(
         headers["prefer"] = f"return={preference}"
     pairs = tuple(parse_qsl(query, keep_blank_values=True))
     inner = Request(method, location, pairs, headers, base_url=base_url)
-    return Entry(position, full_url, inner, json.format(resource) if resource is not None else b"")
+    return Entry(position, full_url, inner, resource)
 
 
 async def _batch(entries: list[Entry], once: str, server: "Server") -> None:
@@ -114,8 +119,8 @@ async def _batch(entries: list[Entry], once: str, server: "Server") -> None:
         if once:
             entry.request.once = f"{once}/{entry.position}"
         async with slots:
-            if entry.body:
-                entry.request.resource = json.stored(entry.body)
+            if entry.held is not None:
+                entry.request.resource = entry.resource
             entry.result = await server.answer(entry.request)
             entry.request.resource = None
 

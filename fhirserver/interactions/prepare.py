@@ -190,7 +190,11 @@ def _raw_binary(request: Request) -> Resource:
 
 def _decode(data: str) -> bytes:
     try:
-        return pybase64.b64decode("".join(data.split()), validate=True)
+        return pybase64.b64decode(data, validate=True)
+    except binascii.Error:
+        data = "".join(data.split())  # FHIR allows white space in between
+    try:
+        return pybase64.b64decode(data, validate=True)
     except binascii.Error:
         raise FHIRError("Binary content passed validation but is not base64") from None
 

@@ -35,16 +35,16 @@ TOGETHER = 256
 class Entry:
     """One entry of a Bundle: what it asks and what it came to.
 
-    ``body`` is its resource encoded: ten thousand decoded ones would take ten times the memory, so each is
-    decoded for as long as it is worked on. ``same`` is the earlier entry that creates under the same
-    criteria: the two are one resource. ``matched`` says that a conditional create found its resource,
-    ``found`` are the resources of a conditional delete.
+    ``held`` is its resource; encoded where the Bundle is large: ten thousand decoded ones would take ten
+    times the memory, so each is decoded for as long as it is worked on. ``same`` is the earlier entry that
+    creates under the same criteria: the two are one resource. ``matched`` says that a conditional create
+    found its resource, ``found`` are the resources of a conditional delete.
     """
 
     position: int
     full_url: str
     request: Request
-    body: bytes = b""
+    held: Resource | bytes | None = None
     result: Result | None = None
     matched: bool = False
     same: "Entry | None" = None
@@ -53,6 +53,18 @@ class Entry:
     @property
     def path(self) -> str:
         return f"Bundle.entry[{self.position}]"
+
+    @property
+    def resource(self) -> Resource:
+        """Not to be changed: the entry may be decided again. Empty where the entry has none."""
+        return json.stored(self.held) if isinstance(self.held, bytes) else self.held or {}
+
+    def hold_encoded(self) -> None:
+        self.held = None if self.held is None else json.format(self.resource)
+
+    def hold(self, resource: Resource) -> None:
+        """Keep another resource, the way it is kept now."""
+        self.held = json.format(resource) if isinstance(self.held, bytes) else resource
 
     @property
     def written(self) -> list[str]:
@@ -84,7 +96,7 @@ class Targets:
             self.versions[url] = 1
         elif entry.matched or (
             request.method == "PUT"
-            and prepare.same(attachments.apart(json.stored(entry.body), request, server)[0], previous)
+            and prepare.same(attachments.apart(entry.resource, request, server)[0], previous)
         ):
             self.versions[url] = previous.version
         else:
@@ -152,8 +164,8 @@ def _inside(issue: Issue, entry: Entry) -> Issue:
     if issue.expression.startswith("Bundle.entry["):
         return issue
     type, dot, rest = issue.expression.partition(".")
-    held = json.stored(entry.body).get("resourceType", "") if type and entry.body else ""
-    path = f"{entry.path}.resource{dot}{rest}" if type and type == held else entry.path
+    held = type and type == entry.resource.get("resourceType")
+    path = f"{entry.path}.resource{dot}{rest}" if held else entry.path
     return replace(issue, expression=path)
 
 
@@ -183,7 +195,7 @@ async def _identify_by_criteria(entry: Entry, unit: Unit, server: "Server") -> N
     existing = await single_match(request.type, encode(request.query), server, unit)
     if existing is None and request.method == "PATCH":
         raise NotFound(f"The criteria match no {request.type}")
-    resource = json.stored(entry.body)
+    resource = entry.resource
     own = str(resource.get("id", "")) if request.method == "PUT" else ""
     if existing and own and own != existing.id:
         raise BadRequest(
@@ -192,7 +204,7 @@ async def _identify_by_criteria(entry: Entry, unit: Unit, server: "Server") -> N
     request.id = existing.id if existing else own or prepare.new_id()
     request.path, request.query = f"{request.type}/{request.id}", ()
     if request.method == "PUT":
-        entry.body = json.format({**resource, "id": request.id})
+        entry.hold({**resource, "id": request.id})
 
 
 def _find_same_creates(entries: list[Entry]) -> None:
@@ -235,7 +247,7 @@ def _targets(entries: list[Entry]) -> Targets:
 async def _link(entry: Entry, targets: Targets, unit: Unit, server: "Server") -> Resource:
     """The resource with its links pointing at what the entries are stored as, conditional references at what
     they match."""
-    request, resource = entry.request, json.stored(entry.body)
+    request, resource = entry.request, entry.resource
     names = links.link_names(server.definitions)
     # A relative reference in an entry of another server is relative to that server's base.
     base = reference.parse(entry.full_url).base
@@ -289,7 +301,7 @@ async def _perform(entry: Entry, targets: Targets, unit: Unit, server: "Server")
     if entry.found is not None:
         entry.result = await delete_found(entry.found, unit, entry.request, server)
         return
-    if entry.body:
+    if entry.held is not None:
         entry.request.resource = await _link(entry, targets, unit, server)
     entry.result = await server.perform(entry.request)
     entry.request.resource = None

@@ -55,7 +55,7 @@ class Receiving:
 
 
 async def settled(feed: Feed, id: str, status: str = "sent") -> Acknowledgement:
-    for _ in range(100):
+    for _ in range(600):
         row = await feed.receiver.deferred.rows.find(id)
         if row and row.status == status:
             return row
