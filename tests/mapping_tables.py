@@ -17,7 +17,7 @@ from hl7apy import load_library
 from mappings.core.bundle import KEY_SYSTEM
 from mappings.core.result import MappingError
 from mappings.core.source import Source
-from mappings.hl7v2 import EVENTS, alert, appointment, order, read, tables, to_bundle
+from mappings.hl7v2 import EVENTS, alert, appointment, medication, order, read, tables, to_bundle
 
 ROOT: Final = Path(__file__).parents[1]
 CASES: Final = ROOT / "tests" / "cases" / "hl7v2"
@@ -27,7 +27,7 @@ SOURCE: Final = Source("chu-nord")
 KINDS: Final = {
     "adt": ("ADT: patients and visits", ("ADT",)),
     "results": ("ORU, OUL: results and alerts", ("ORU", "OUL")),
-    "orders": ("ORM, OML, OMG: orders", ("ORM", "OML", "OMG")),
+    "orders": ("ORM, OML, OMG, OMP, RDE: orders", ("ORM", "OML", "OMG", "OMP", "RDE")),
     "documents": ("MDM: documents", ("MDM",)),
     "vaccinations": ("VXU, RSP: vaccinations", ("VXU", "RSP")),
     "appointments": ("SIU: appointments", ("SIU",)),
@@ -40,6 +40,7 @@ CODES: Final[tuple[tuple[str, str, Mapping[str, str]], ...]] = (
     ("0002 Marital status", "Patient.maritalStatus", tables.MARITAL_STATUS),
     ("0004 Patient class", "Encounter.class", tables.ENCOUNTER_CLASS),
     ("0038 Order status", "ServiceRequest.status", order.ORDER_STATUS),
+    ("0038, 0119, of a treatment that was revoked", "MedicationRequest.status", medication.STATUS),
     ("0119 Order control (what decides)", "ServiceRequest.status", order.ORDER_CONTROL),
     ("0485 Priority", "ServiceRequest.priority", order.PRIORITY),
     ("0063 Relationship", "RelatedPerson.relationship", tables.RELATIONSHIP),

@@ -42,7 +42,7 @@ SAMPLES = (
     Sample("vaccination-note.xml", "cda", "Vaccination note with an allergy"),
     Sample("xdm", "xdm", "Discharge letter as a submission set"),
     Sample("siu-s12.hl7", "mllp", "An appointment"),
-    Sample("rde-o11.hl7", "mllp", "A prescription: no mapping, so it is held", held=True),
+    Sample("dft-p03.hl7", "mllp", "A charge: no mapping, so it is held", held=True),
 )
 
 

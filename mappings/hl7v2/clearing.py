@@ -22,6 +22,7 @@ _EXCLUSIVE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "AllergyIntolerance": (("onsetDateTime", "onsetString"), ("criticality", "reaction")),
     "DiagnosticReport": (("effectiveDateTime", "effectivePeriod"),),
     "Immunization": (("occurrenceDateTime", "_occurrenceDateTime"),),
+    "MedicationRequest": (("medicationCodeableConcept", "medicationReference", "contained"),),
     "Observation": (_VALUES,),
     "ServiceRequest": (("occurrenceDateTime", "occurrencePeriod"),),
     "Patient": (
@@ -40,6 +41,7 @@ _WITH: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "DocumentReference": {"status": ("_status", "docStatus", "_docStatus")},
     "Immunization": {"status": ("_status", "statusReason", "isSubpotent")},
     "Observation": {"status": ("_status", *_VALUES, "interpretation", "referenceRange", "note")},
+    "MedicationRequest": {"status": ("_status",), "priority": ("_priority",)},
     "Patient": {"birthDate": ("_birthDate",)},
     "ServiceRequest": {"status": ("_status",), "priority": ("_priority",)},
 }

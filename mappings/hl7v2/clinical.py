@@ -16,9 +16,10 @@ from mappings.hl7v2.delivery import add_delivery
 from mappings.hl7v2.encounter import add_encounter
 from mappings.hl7v2.groups import RESULTS, Layout, Order, PatientGroup, orders, patient_groups
 from mappings.hl7v2.immunization import add_immunizations, vaccinations
+from mappings.hl7v2.medication import add_medication_request
 from mappings.hl7v2.metadata import dispatch_of, is_metadata, visibility_of
 from mappings.hl7v2.observation import ObservationEntries
-from mappings.hl7v2.order import ServiceRequests
+from mappings.hl7v2.order import ServiceRequests, changes_status
 from mappings.hl7v2.patient import Subject, add_patient, the_pid
 from mappings.hl7v2.reader import Message
 from mappings.hl7v2.related import add_next_of_kin
@@ -32,6 +33,10 @@ LAYOUTS: Final = {
     "OUL^R24": Layout(order_after=True),
     "OML^O33": Layout(specimen_first=True),
 }
+
+
+TREATMENTS: Final = ("OMP^O09", "RDE^O01", "RDE^O11", "RDE^O25")
+"""Orders of treatments; RDE is what a pharmacy makes of them."""
 
 
 def result_to_entries(message: Message, context: Context) -> Subject:
@@ -63,7 +68,8 @@ def alert_to_entries(message: Message, context: Context) -> Subject:
 
 
 def order_to_entries(message: Message, context: Context) -> Subject:
-    """Per patient Patient, Encounter, AllergyIntolerance; per order ServiceRequest, Specimen, Observation."""
+    """Per patient Patient, Encounter, AllergyIntolerance; per order ServiceRequest or MedicationRequest,
+    Specimen, Observation."""
     subjects = []
     for group in _groups(message):
         subject, encounter = _patient(group, context)
@@ -75,7 +81,11 @@ def order_to_entries(message: Message, context: Context) -> Subject:
             observations = ObservationEntries(subject, context, *key)
             stated: Element = {"encounter": encounter} if encounter else {}
             found = (observations.add(result, stated) for result in order.results)
-            requests.add(order, subject, encounter, specimens, [one for one in found if one])
+            information = [one for one in found if one]
+            if order.rxo or order.rxe or (message.event in TREATMENTS and changes_status(order)):
+                add_medication_request(order, subject, encounter, information, context)
+            else:
+                requests.add(order, subject, encounter, specimens, information)
             for segment in (order.orc, order.obr):
                 if segment is not None:
                     segment.mark_read(1)
@@ -185,7 +195,7 @@ CLINICAL_EVENTS: Final[dict[str, Callable[[Message, Context], Subject | None]]] 
         ("ORU^R01", "ORU^R30", "ORU^R31", "ORU^R32", "OUL^R22", "OUL^R23", "OUL^R24"), result_to_entries
     ),
     "ORU^R40": alert_to_entries,
-    **dict.fromkeys(("ORM^O01", "OML^O21", "OML^O33", "OMG^O19"), order_to_entries),
+    **dict.fromkeys(("ORM^O01", "OML^O21", "OML^O33", "OMG^O19", *TREATMENTS), order_to_entries),
     **dict.fromkeys((f"MDM^T{number:02}" for number in range(1, 12)), document_to_entries),
     "VXU^V04": vaccination_to_entries,
     "RSP^K11": history_to_entries,

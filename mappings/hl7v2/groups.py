@@ -29,7 +29,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Order:
-    """One order: ORC, OBR and what belongs to them. Any part may be missing."""
+    """One order: ORC, OBR or RXO and RXE, and what belongs to them. Any part may be missing."""
 
     orc: Segment | None = None
     obr: Segment | None = None
@@ -39,10 +39,14 @@ class Order:
     diagnoses: list[Segment] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    rxo: Segment | None = None
+    rxe: Segment | None = None
+    routes: list[Segment] = field(default_factory=list)
+    components: list[Segment] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
-        return self.obr is None and self.orc is None and not self.results
+        return self.obr is None and self.orc is None and self.rxe is None and not self.results
 
 
 @dataclass(slots=True)
@@ -137,6 +141,15 @@ def orders(segments: Iterable[Segment], layout: Layout = RESULTS) -> Iterator[Or
                 order.timings.append(segment)
             case "DG1":
                 order.diagnoses.append(segment)
+            case "RXO":
+                order.rxo = segment
+            case "RXE":
+                order.rxe = segment
+                order.components, order.routes = [], []  # what the pharmacy makes, not what was asked for
+            case "RXR":
+                order.routes.append(segment)
+            case "RXC":
+                order.components.append(segment)
         before = segment.name
     if not order.is_empty:
         yield order

@@ -10,12 +10,16 @@ from mappings.hl7v2.adt import ADT_EVENTS
 from mappings.hl7v2.clearing import cleared
 from mappings.hl7v2.clinical import CLINICAL_EVENTS
 from mappings.hl7v2.context import Context, context_of
+from mappings.hl7v2.metadata import is_kept_out
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.provenance import add_provenance
 from mappings.hl7v2.reader import Message
 
 _ENVELOPE: Final = (5, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18, 19, 21)
 """MSH fields that are about the transport, not about anyone's health."""
+
+
+_KEPT_OUT: Final = "Not meant for the shared record (DESTDMP is N): nothing of the message is stored in it"
 
 
 def to_bundle(message: Message, source: Source) -> Mapped:
@@ -37,6 +41,10 @@ def to_bundle(message: Message, source: Source) -> Mapped:
         raise NoMapping(text, Issue("error", "not-supported", text, where))
     _check_whole(message)
     context = context_of(message, source)
+    if is_kept_out(message, context):
+        context.issue("warning", "business-rule", _KEPT_OUT, "OBX-5")
+        empty = {"resourceType": "Bundle", "type": "transaction"}
+        return Mapped(empty, list(dict.fromkeys(context.issues)))
     subject = mapping(message, context)
     if context.entries:
         add_provenance(context)

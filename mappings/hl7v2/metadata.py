@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from mappings.core.result import Element, Held
 from mappings.hl7v2.content import decoded
 from mappings.hl7v2.context import Context
+from mappings.hl7v2.reader import Message
 from mappings.hl7v2.segment import Segment
 from mappings.hl7v2.tables import VISIBILITY, VISIBILITY_SYSTEM
 
@@ -68,6 +69,17 @@ def is_mail_from_outside(obx: Segment) -> bool:
     return obx[3][2].text.startswith("XDM/1.0/DDM")
 
 
+def is_kept_out(message: Message, context: Context) -> bool:
+    """Whether the sender says that what it sends must not get into the shared record: it is mail only."""
+    return any(
+        "DESTDMP" in obx.raw
+        and str(obx[3][1]).upper() == "DESTDMP"
+        and is_metadata(obx)
+        and context.boolean(obx[5][1]) is False
+        for obx in message.all("OBX")
+    )
+
+
 def visibility_of(segments: Iterable[Segment], context: Context) -> Visibility:
     """Read who must not see the document."""
     codes: list[str] = []
@@ -105,8 +117,6 @@ def dispatch_of(segments: Iterable[Segment], context: Context) -> Dispatch:
             dispatch.patient = context.boolean(obx[5][1])
         elif name in _MAIL:
             dispatch.texts[_MAIL[name]] = _mail(obx, context)
-        elif name == "DESTDMP" and context.boolean(obx[5][1]) is False:
-            context.warn("Not meant for the shared record (DESTDMP): kept", obx[5], "business-rule")
     return dispatch
 
 

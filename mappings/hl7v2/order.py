@@ -102,7 +102,7 @@ class ServiceRequests:
         ``information`` are references to the Observations sent with it.
         """
         context = self._context
-        if self._assert_it and order.obr is None and not _changes_status(order):
+        if self._assert_it and order.obr is None and not changes_status(order):
             where = order.orc.location if order.orc else "ORC"
             context.issue(
                 "warning", "not-supported", "An order of a kind that has no mapping: left out", where
@@ -152,7 +152,7 @@ def order_to_service_request(order: Order, subject: Subject, context: Context) -
         *([xon_to_reference(orc[21], context)] if orc else []),
     ]
     performers = [who for _, who in participants(order.participations, ("PO", "PP", "PB", "SPRF"), context)]
-    parent = _identifier_of_eip(orc[8], context) if orc else None
+    parent = identifier_of_eip(orc[8], context) if orc else None
     parents = [{"type": "ServiceRequest", "identifier": parent}] if parent else []
     replaces = orc is not None and str(orc[1]).upper() in _REPLACES
     information = obr[13].text if obr else ""
@@ -167,7 +167,7 @@ def order_to_service_request(order: Order, subject: Subject, context: Context) -
             **_status(order, context),
             "intent": "reflex-order" if obr and str(obr[11]).upper() == "G" else "order",
             "category": [cwe_to_codeable_concept(obr[24], context, "0074")] if obr else [],
-            **_priority(order, context),
+            **priority(order, context),
             "code": cwe_to_codeable_concept(obr[4], context) if obr else None,
             "subject": subject.reference,
             **_occurrence(order, context),
@@ -177,7 +177,7 @@ def order_to_service_request(order: Order, subject: Subject, context: Context) -
             "locationCode": [cwe_to_codeable_concept(orc[29], context, "0482")] if orc else [],
             "reasonCode": [
                 *([cwe_to_codeable_concept(cwe, context) for cwe in obr.all(31)] if obr else []),
-                *(_diagnosis(dg1, context) for dg1 in order.diagnoses),
+                *(dg1_to_concept(dg1, context) for dg1 in order.diagnoses),
             ],
             "note": [{"text": information}] if information else [],
         }
@@ -201,7 +201,7 @@ def security_of(orc: Segment | None, context: Context) -> Element | None:
     return {"security": concept["coding"]} if concept and "coding" in concept else None
 
 
-def _changes_status(order: Order) -> bool:
+def changes_status(order: Order) -> bool:
     """Whether an order says no more than what becomes of one that was sent before."""
     return order.orc is not None and str(order.orc[1]).upper() in _CHANGES
 
@@ -233,7 +233,7 @@ def _status(order: Order, context: Context) -> Element:
     return context.code("status", orc[5], ORDER_STATUS, "0038", default)
 
 
-def _priority(order: Order, context: Context) -> Element:
+def priority(order: Order, context: Context) -> Element:
     values = [tq1[9][1] for tq1 in order.timings]
     values += [order.obr[27][6], order.obr[5]] if order.obr else []
     values += [order.orc[7][6]] if order.orc else []
@@ -259,7 +259,7 @@ def _when(period: Element) -> Element:
     return {"occurrencePeriod": period} if "end" in period else {"occurrenceDateTime": period.get("start")}
 
 
-def _diagnosis(dg1: Segment, context: Context) -> Element | None:
+def dg1_to_concept(dg1: Segment, context: Context) -> Element | None:
     dg1.mark_read(1)
     concept = cwe_to_codeable_concept(dg1[3], context)
     if text := dg1[4].text:
@@ -270,9 +270,9 @@ def _diagnosis(dg1: Segment, context: Context) -> Element | None:
 def _group(number: Field, context: Context) -> Element | None:
     """ORC-4: an EI until version 2.8, an EIP since."""
     is_pair = number[1][2] or number[2][2]
-    return _identifier_of_eip(number, context) if is_pair else ei_to_identifier(number, context)
+    return identifier_of_eip(number, context) if is_pair else ei_to_identifier(number, context)
 
 
-def _identifier_of_eip(pair: Field, context: Context) -> Element | None:
+def identifier_of_eip(pair: Field, context: Context) -> Element | None:
     """The placer's half of an EIP, else the filler's."""
     return eip(pair[1], context, "PLAC") or eip(pair[2], context, "FILL")

@@ -170,6 +170,24 @@ async def test_an_order_is_taken_back(feed: Feed) -> None:
     assert (request["status"], request["code"]["coding"][0]["code"]) == ("revoked", "2345-7")
 
 
+async def test_a_treatment_is_stopped(feed: Feed) -> None:
+    number = f"ORD-1^^{OID}.5^ISO"
+    order = f"ORC|NW|{number}\rRXO|123^Perfusion^L|500||mL^^UCUM|SOL^Solution^L\rRXC|A|KCL^KCl^L|2|g^^UCUM"
+    stopped = f"ORC|DC|{number}"
+    assert (await take(feed, message("1", "RDE^O11", f"{PID}\r{stopped}"))).status == "held"
+    await taken(feed, message("2", "OMP^O09", f"{PID}\r{order}"))
+    assert (await feed.only("MedicationRequest"))["status"] == "active"
+    await taken(feed, message("3", "RDE^O11", f"{PID}\r{stopped}"))
+    request = await feed.only("MedicationRequest")
+    (medication,) = request["contained"]
+    assert (request["status"], medication["ingredient"][0]["itemCodeableConcept"]["coding"][0]["code"]) == (
+        "stopped",
+        "KCL",
+    )
+    outcome = await take(feed, message("4", "RDE^O11", f"{OTHER}\r{stopped}"))
+    assert outcome.status == "held", "another patient's"
+
+
 async def test_results_do_not_change_the_order_they_are_about(feed: Feed) -> None:
     order = f"ORC|HD|ORD-1^^{OID}.5^ISO\rOBR|1|ORD-1^^{OID}.5^ISO||2345-7^Glucose^LN"
     result = (

@@ -34,7 +34,7 @@ def test_every_sample_comes_to_what_it_is_meant_to_come_to(runs: list[tuple[bool
         "Latex",
         "not-done (Patient decision)",
         "pensez à votre prise de sang",
-        "There is no mapping for RDE^O11",
+        "There is no mapping for DFT^P03",
     ],
 )
 def test_the_record_is_shown(runs: list[tuple[bool, str]], shown: str) -> None:

@@ -48,7 +48,7 @@ def pid(identifiers: str, reliability: str = "") -> str:
         ("ORU^R99", "201"),
         ("MDM^T12", "201"),
         ("SIU^S25", "201"),
-        ("RDE^O11", "200"),
+        ("DFT^P03", "200"),
         ("ACK", "200"),
         ("", "200"),
     ],
