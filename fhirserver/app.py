@@ -42,7 +42,7 @@ from fhirserver.storage.repository import Repository
 from fhirserver.storage.secrets import shared_secret
 from fhirserver.stored_profiles import StoredProfiles
 from fhirserver.subscriptions import Subscriptions
-from fhirserver.terminology import Packages, Remote, Terminology, in_directory
+from fhirserver.terminology import Packages, Remote, Terminology, in_directory, resources_in
 from fhirserver.validation import Policy, Validator
 from fhirserver.validation.bindings import Membership
 from fhirserver.validation.evaluation import evaluator
@@ -203,7 +203,11 @@ async def _search_parameters(
 @contextlib.asynccontextmanager
 async def _terminology(settings: Settings, database: Database) -> AsyncIterator[Terminology]:
     """Packages, stored resources, loaded systems and, if there is one, the other terminology server."""
-    packages = Packages(in_directory(settings.packages_dir), settings.packages_dir / ".cache")
+    packages = Packages(
+        in_directory(settings.packages_dir),
+        settings.packages_dir / ".cache",
+        resources_in(settings.profiles_dir, settings.packages_dir),
+    )
     url = settings.terminology_server
     outbound = Outbound((url,) if url else ())
     remote = Remote(url, outbound, settings.terminology_seconds) if url else None

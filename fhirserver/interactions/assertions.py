@@ -54,6 +54,8 @@ def retracted(resource: Resource, *, in_error: bool = False) -> Resource | None:
     elif type == "MedicationStatement":
         # R4 has no "inactive" here, and nobody has said that the treatment was stopped.
         changed = {**resource, "status": _ERROR if in_error else "unknown"}
+    elif type == "Communication" and in_error:  # else it was sent, of whichever version
+        changed = {**resource, "status": _ERROR}
     elif type in _CLINICAL:
         changed = _inactive(resource, f"{_TERMINOLOGY}{_CLINICAL[type]}", in_error)
     else:

@@ -4,8 +4,8 @@ https://hl7.org/fhir/R4/terminology-module.html. The modules are pure but for ``
 store) and ``remote``: an evaluation that lacks something names it as a question and is run again.
 """
 
-from fhirserver.terminology.packages import Packages, in_directory
+from fhirserver.terminology.packages import Packages, in_directory, resources_in
 from fhirserver.terminology.remote import Remote
 from fhirserver.terminology.terminology import Terminology, Verdict
 
-__all__ = ["Packages", "Remote", "Terminology", "Verdict", "in_directory"]
+__all__ = ["Packages", "Remote", "Terminology", "Verdict", "in_directory", "resources_in"]

@@ -24,8 +24,8 @@ _parts = re.compile(r"\d+|[a-z]+")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One of them. ``place`` finds its content: in a package (file, offset, length), in the store (id,
-    version), or the key of a loaded system.
+    """One of them. ``place`` finds its content: in a package (file, offset, length), a file of its own
+    (file), in the store (id, version), or the key of a loaded system.
 
     ``value_set`` is CodeSystem.valueSet, ``supplements`` the system that a supplement adds to, ``about`` the
     systems and value sets that a concept map leads from and to, ``oids`` (``urn:oid:...``) what a code system

@@ -1,4 +1,5 @@
-"""The CodeSystem, ValueSet and ConceptMap resources of the FHIR packages, each read when it is asked for.
+"""The CodeSystem, ValueSet and ConceptMap resources of the FHIR packages, each read when it is asked for, and
+those of single files.
 
 A package is unpacked once into one file of the cache, without narratives, with an index of what is where: a
 process maps the file and decodes what it needs.
@@ -8,10 +9,12 @@ import hashlib
 import logging
 import mmap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
+from fhirserver.errors import FHIRError
 from fhirserver.model import json
 from fhirserver.model.definitions.package import PackageError, read, resources, write_atomically
 from fhirserver.model.json import Resource
@@ -38,17 +41,32 @@ class _Row(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Packages:
-    """Every package of a directory."""
+    """Every package of a directory, and files of single resources."""
 
-    def __init__(self, files: Sequence[Path] = (), cache: Path = Path()) -> None:
-        """Unpack what has not been unpacked before. A broken package is left out, with a warning."""
+    def __init__(
+        self, files: Sequence[Path] = (), cache: Path = Path(), resources: Sequence[Path] = ()
+    ) -> None:
+        """Unpack what has not been unpacked before, and read ``resources``, JSON files of one resource each.
+
+        What is broken is left out, with a warning.
+        """
         self.entries: list[Entry] = []
         self._content: dict[str, mmap.mmap | bytes] = {}
+        self._alone: dict[str, Resource] = {}
         for file in files:
             try:
                 self._open(file, cache)
             except PackageError as error:
                 _log.warning("The terminology of %s is not known: %s", file.name, error)
+        for file in resources:
+            try:
+                resource = json.parse(file.read_bytes())
+            except (OSError, FHIRError) as error:
+                _log.warning("The terminology of %s is not known: %s", file, error)
+                continue
+            if isinstance(resource, dict) and resource.get("resourceType") in TYPES and resource.get("url"):
+                self._alone[str(file)] = resource
+                self.entries.append(replace(entry_of(resource), place=(str(file),)))
 
     def _open(self, file: Path, cache: Path) -> None:
         digest = hashlib.sha256(read(file)).hexdigest()
@@ -85,6 +103,8 @@ class Packages:
 
     def resource(self, entry: Entry) -> Resource:
         """The content of one of ``entries``."""
+        if len(entry.place) == 1:
+            return self._alone[str(entry.place[0])]
         name, offset, length = entry.place
         assert isinstance(name, str)
         assert isinstance(offset, int)
@@ -95,6 +115,11 @@ class Packages:
 def in_directory(directory: Path) -> list[Path]:
     """The packages of a directory, in the order of their names."""
     return sorted(directory.glob("*.tgz"))
+
+
+def resources_in(directory: Path, packages: Path) -> list[Path]:
+    """The JSON files below a directory, without those of the packages in it."""
+    return [file for file in sorted(directory.rglob("*.json")) if packages not in file.parents]
 
 
 def entry_of(resource: Resource) -> Entry:

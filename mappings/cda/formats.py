@@ -1,6 +1,7 @@
 """What XDS wants to know of a document and CDA says otherwise: its format code and its class.
 
-ASS_A11-CorresModeleCDA-XdsFormatCode-CISIS (2026-06-29), XDS-SD; of ASS_X04 (type -> class) what is certain.
+ASS_A11-CorresModeleCDA-XdsFormatCode-CISIS (2026-06-29), XDS-SD; of ASS_X04 (type -> class) what the
+names of the types say.
 """
 
 from typing import Final
@@ -93,22 +94,37 @@ def format_of(template_ids: list[str], embedded: str = "") -> Element | None:
 
 
 CLASSES: Final = system_of_oid("1.2.250.1.213.1.1.4.1")
-CLASS_OF_TYPE: Final = {
-    "11488-4": ("10", "Compte rendu"),
-    "11502-2": ("10", "Compte rendu"),
-    "11526-1": ("10", "Compte rendu"),
-    "28570-0": ("10", "Compte rendu"),
-    "34112-3": ("10", "Compte rendu"),
-    "34874-8": ("10", "Compte rendu"),
-    "60591-5": ("11", "Synthèse"),
-    "SYNTH": ("11", "Synthèse"),
-    "IMG-KOS": ("31", "Imagerie médicale"),
-    "57828-6": ("42", "Prescription"),
-    "60590-7": ("43", "Dispensation"),
-    "CERT_DECL": ("52", "Certificat, déclaration"),
-    "REMB": ("60", "Données de remboursement"),
+_TYPES_OF_CLASS: Final = {
+    ("10", "Compte rendu"): (
+        *("11488-4", "11502-2", "11505-5", "11506-3", "11526-1", "15507-7", "15508-5", "28570-0", "34112-3"),
+        *("34749-2", "34794-8", "34874-8", "47420-5", "51969-4", "59283-2", "60568-3", "67851-6", "70004-7"),
+        *("75482-0", "75492-9", "77436-4", "78513-9", "78601-2", "85208-7", "89233-1", "93024-8", "BIL_AUTO"),
+    ),
+    ("11", "Synthèse"): (
+        *("34133-9", "57055-6", "57057-2", "57075-4", "60591-5", "68599-0", "78489-2", "89235-6", "SYNTH"),
+    ),
+    ("31", "Imagerie médicale"): ("18748-4", "52040-3", "IMG-KOS"),
+    ("42", "Prescription"): (
+        *("57828-6", "57832-8", "57833-6", "PRESC-AAT", "PRESC-BIO", "PRESC-INF", "PRESC-KINE"),
+        *("PRESC-ORTHOPHO", "PRESC-ORTHOPTIE", "PRESC-PEDI"),
+    ),
+    ("43", "Dispensation"): ("60590-7", "60593-1", "DISP_AUT"),
+    ("44", "Plan de soins, protocole de soins"): ("18776-5", "PROT_ALD"),
+    ("52", "Certificat, déclaration"): ("89601-9", "CERT_DECL"),
+    ("60", "Données de remboursement"): ("REMB",),
+    ("90", "Documents du patient"): (
+        *("EXPPAT_1", "EXPPAT_2", "EXPPAT_3", "DOCPAT01", "DOCPAT02", "DOCPAT03", "DOCPAT04", "DOCPAT05"),
+        *("DOCPAT06", "DOCPAT07", "DOCPAT08", "DOCPAT09"),
+    ),
 }
-"""Code of a document's type (LOINC, TRE_A05) -> code and name of its class (TRE_A03)."""
+"""Code and name of a class (TRE_A03) -> codes of types of documents (LOINC, TRE_A05) in JDV_J07.
+
+The association table ASS_X04 is not public everywhere: here stand the types whose French name in JDV_J07
+names the class ("CR de...", "Synthèse...", "Prescription...", "... déposé par le patient"), and imaging.
+"""
+
+CLASS_OF_TYPE: Final = {code: found for found, codes in _TYPES_OF_CLASS.items() for code in codes}
+"""Code of a document's type -> code and name of its class."""
 
 _CLASS_OF_PREFIX: Final = (
     ("PRESC-", ("42", "Prescription")),

@@ -1,5 +1,7 @@
 """A CDA document -> the transaction Bundle of what it asserts."""
 
+from collections.abc import Iterable
+
 from mappings.cda import (
     allergies,
     conditions,
@@ -8,6 +10,7 @@ from mappings.cda import (
     medications,
     observations,
     procedures,
+    recipients,
 )
 from mappings.cda.body import Identities, report_unread
 from mappings.cda.context import Context, referenced
@@ -35,8 +38,9 @@ _ELEMENTS = {
     "Condition": conditions.ELEMENTS,
     "Procedure": procedures.ELEMENTS,
     "MedicationStatement": medications.ELEMENTS,
+    "Communication": recipients.ELEMENTS,
 }
-_UNREAD_HEADER = ("informationRecipient", "participant", "authorization")
+_UNREAD_HEADER = ("participant", "authorization")
 
 
 def to_bundle(raw: bytes, source: Source) -> Mapped:
@@ -64,6 +68,13 @@ def to_bundle(raw: bytes, source: Source) -> Mapped:
     master = document.unique_identifier
     document_url = full_url("DocumentReference", master["system"], master["value"])
     clinical, unread = _clinical(document, patient_url, identifier, context)
+    clinical += recipients.communications(
+        document,
+        patient=patient_url,
+        document_reference=document_url,
+        labels=reference.get("securityLabel", ()),
+        context=context,
+    )
     targets = [document_url, *(entry["fullUrl"] for entry in clinical)]
     signed = {**patient, "reference": patient_url}
     provenance = document_to_provenance(document, targets, document_url, signed, context)
@@ -84,16 +95,31 @@ def to_bundle(raw: bytes, source: Source) -> Mapped:
 
 
 def clinical_entries(
-    document: ClinicalDocument, *, patient: str, document_reference: str, source: Source
+    document: ClinicalDocument,
+    *,
+    patient: str,
+    document_reference: str,
+    source: Source,
+    labels: Iterable[Element] | None = None,
 ) -> tuple[list[Element], list[Issue]]:
     """The coded content of a document whose Patient and DocumentReference come from elsewhere.
 
     ``patient`` and ``document_reference`` are the fullUrls of their entries. The entries are the allergies,
     immunizations and reactions (PUT), who performed or recorded them, and the Provenance of them all; none
     when the document has no such content. Give the PUT entries to ``cleared`` for ``Mapped.cleared``.
+    With ``labels``, the document's security labels, also what is sent to its recipients; without, the channel
+    says itself to whom it goes.
     """
     context = Context(source, document.narrative)
     clinical, _ = _clinical(document, patient, _identity(document), context)
+    if labels is not None:
+        clinical += recipients.communications(
+            document,
+            patient=patient,
+            document_reference=document_reference,
+            labels=labels,
+            context=context,
+        )
     if not clinical:
         return [], list(dict.fromkeys(context.issues))
     targets = [entry["fullUrl"] for entry in clinical]

@@ -91,7 +91,7 @@ def _content(mail: Mail, source: Source) -> _Content:
         if submission is None:
             content.attachments.append(attachment)
             continue
-        mapped = xds.to_bundle(submission, source)
+        mapped = xds.to_bundle(submission, source, sends=False)
         patient = next(e for e in mapped.bundle["entry"] if e["resource"]["resourceType"] == "Patient")
         if content.patient and patient["fullUrl"] != content.patient["fullUrl"]:
             raise _held("The submissions of the mail are about several patients", "XDM")

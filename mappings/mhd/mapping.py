@@ -83,7 +83,11 @@ def _add_document(part: Part, building: _Building) -> None:
         document = _completed(document, read)
         if document.get("status") == "current":
             clinical, issues = cda.clinical_entries(
-                read, patient=subject.reference, document_reference=part.url, source=context.source
+                read,
+                patient=subject.reference,
+                document_reference=part.url,
+                source=context.source,
+                labels=document.get("securityLabel", ()),
             )
             context.issues += issues
     sets = building.submission.sets

@@ -44,8 +44,8 @@ _XML = {"text/xml", "application/xml", "application/xslt+xml"}
 @dataclass(slots=True)
 class _Building:
     """What is gathered on the way: the patient (identifiers and ``reference``), entries, remarks; the CDA
-    documents by fullUrl, and which document of the submission is replaced by which. ``sender`` is agent and
-    reason of a Provenance."""
+    documents by fullUrl, which document of the submission is replaced by which, whether documents are sent to
+    the recipients that they name. ``sender`` is agent and reason of a Provenance."""
 
     context: Context
     patient: Element
@@ -56,11 +56,13 @@ class _Building:
     demographics: Element = field(default_factory=dict)
     documents: dict[str, cda.ClinicalDocument] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
+    sends: bool = True
 
 
-def to_bundle(submission: Submission, source: Source) -> Mapped:
+def to_bundle(submission: Submission, source: Source, *, sends: bool = True) -> Mapped:
     """Map a submission: a List per submission set and folder, a DocumentReference and Binary per document,
-    and the coded content of the CDA documents that are current.
+    and the coded content of the CDA documents that are current. With ``sends``, a Communication for each
+    recipient that these name: where what brings the submission is none itself.
 
     Lists and DocumentReferences are created when unknown, else left as they are. A signature is a Binary in
     the List, never a DocumentReference.
@@ -75,7 +77,7 @@ def to_bundle(submission: Submission, source: Source) -> Mapped:
     identifier = patient_identifier(identifiers, "XDSSubmissionSet.patientId", context)
     url = full_url("Patient", identifier["system"], identifier["value"])
     sent = sender(submission.assertion, context)
-    building = _Building(context, {"identifier": identifiers, "reference": url}, sent)
+    building = _Building(context, {"identifier": identifiers, "reference": url}, sent, sends=sends)
     _read_documents(submission, building)
     for subset in submission.subsets:
         _add_subset(subset, building)
@@ -183,6 +185,7 @@ def _add_document(document: Document, subset: Subset, urls: dict[str, str], buil
                 patient=building.patient["reference"],
                 document_reference=url,
                 source=context.source,
+                labels=reference.get("securityLabel", ()) if building.sends else None,
             )
             context.issues += issues
     relations = _relates_to(entry, subset, urls, reference.get("relatesTo", []), context)

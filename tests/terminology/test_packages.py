@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fhirserver.model.definitions import Definitions, download
-from fhirserver.terminology import Packages, Terminology, in_directory
+from fhirserver.terminology import Packages, Terminology, in_directory, resources_in
 from fhirserver.terminology.catalogue import Catalogue, Entry
 from tests.terminology.memory import Memory
 from tests.terminology.synthetic import ANIMALS, animals, listed, value_set
@@ -136,3 +136,23 @@ def test_supplements_add_names() -> None:
     assert asyncio.run(name()) == "Hund"
     store.delete("CodeSystem", "german")
     assert asyncio.run(name()) == "Dog"
+
+
+def test_files_of_single_resources(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    set = value_set("x", listed("dog"))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "packages").mkdir()
+    for name, content in (
+        ("animals", animals()),
+        ("sub/set", set),
+        ("patient", {"resourceType": "Patient", "url": "http://example.org/p"}),
+        ("packages/other", animals(version="2.0")),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (tmp_path / "broken.json").write_text("{")
+    found = resources_in(tmp_path, tmp_path / "packages")
+    known = Terminology(Packages((), tmp_path / "cache", found))
+    assert known.validate(ANIMALS, "dog", "http://example.org/ValueSet/x") == "known"
+    assert known.validate(ANIMALS, "cat", "http://example.org/ValueSet/x") == "unknown"
+    assert [e.version for e in known.catalogue.versions("CodeSystem", ANIMALS)] == ["1.0"]
+    assert "broken.json" in caplog.text

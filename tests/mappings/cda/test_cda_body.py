@@ -11,6 +11,7 @@ from mappings.core.source import Source
 
 CASES = Path(__file__).parents[2] / "cases" / "cda"
 CLINICAL = {
+    "Communication",
     *("AllergyIntolerance", "Condition", "DiagnosticReport", "Immunization", "MedicationStatement"),
     *("Observation", "Procedure", "Specimen"),
 }
@@ -89,7 +90,7 @@ def test_what_a_version_leaves_out_is_cleared() -> None:
 @pytest.mark.parametrize(
     ("case", "unread"),
     [
-        ("relatives-and-signatures", ["informationRecipient", "participant"]),
+        ("relatives-and-signatures", ["participant"]),
         ("problems-that-are-none", ["observation 1.2.250.1.213.1.1.3.37 (1)"]),
         ("laboratory-values", ["observation 1.2.250.1.213.1.1.3.80 (1)"]),
         ("measures-that-are-goals", ["observation 1.2.250.1.213.1.1.3.27 (1)"]),
