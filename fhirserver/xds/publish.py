@@ -4,7 +4,7 @@ Provide and Register Document Set-b (ITI-41), Register Document Set-b (ITI-42): 
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -51,7 +51,7 @@ async def publish(request: SOAPRequest) -> Node:
     outcome = await receipt.outcome()
     item = receipt.item.first or receipt.item.id
     if outcome.status in _DONE:
-        return registry_response()
+        return registry_response(_not_saved(outcome.unread))
     side = "Registry" if request.action == REGISTER else "Repository"
     if outcome.status == "received":
         text = f"Stored (inbox item {item}), not processed yet: it need not be sent again"
@@ -101,3 +101,11 @@ def _code(issue: Mapping[str, str], side: str) -> str:
     if fault := issue.get("fault", ""):
         return fault
     return f"XDS{side}{'MetadataError' if issue['code'] in _METADATA else 'Error'}"
+
+
+def _not_saved(unread: Sequence[str]) -> list[RegistryError]:
+    """A warning where the metadata said more than is kept outside of the inbox."""
+    if not unread:
+        return []
+    text = f"Codes or identifiers of schemes that are not read: {', '.join(unread)}"
+    return [RegistryError("XDSExtraMetadataNotSaved", text, severity="Warning")]

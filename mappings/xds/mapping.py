@@ -90,6 +90,7 @@ def to_bundle(submission: Submission, source: Source, *, sends: bool = True) -> 
     return Mapped(
         bundle=transaction(entries),
         issues=list(dict.fromkeys(context.issues)),
+        unread=_unread(submission),
         cleared=cda.cleared(building.clinical),
         patient=f"{identifier['system']}|{identifier['value']}",
     )
@@ -336,6 +337,15 @@ def _members(found: RegistryObject, subset: Subset, urls: dict[str, str], contex
         else:
             members.append({"item": {"reference": urls[target]}})
     return members
+
+
+def _unread(submission: Submission) -> list[str]:
+    found = (
+        each
+        for subset in submission.subsets
+        for each in (subset.submission_set, *(d.entry for d in subset.documents), *subset.folders)
+    )
+    return sorted({scheme for each in found for scheme in each.unread})
 
 
 def _signature(document: Document, list_url: str) -> list[Element]:

@@ -49,6 +49,14 @@ _NODES: Final[dict[str, Kind]] = {
     SUBMISSION_SET_NODE: "SubmissionSet",
     FOLDER_NODE: "Folder",
 }
+_READ: Final = frozenset(
+    (
+        *(CLASS_CODE, TYPE_CODE, FORMAT_CODE, CONFIDENTIALITY_CODE, EVENT_CODE, FACILITY_TYPE_CODE),
+        *(PRACTICE_SETTING_CODE, CONTENT_TYPE_CODE, FOLDER_CODE, SOURCE_ID),
+        *(_AUTHOR | {*_UNIQUE_ID.values(), *_PATIENT_ID.values()}),
+    )
+)
+"""The schemes of classifications and external identifiers that become elements."""
 ENTRY_UUID_NAME: Final = "XDSDocumentEntry.EntryUUID"
 _SIGNATURE_FORMAT = "http://www.w3.org/2000/09/xmldsig#"
 _SIGNATURE_CLASS = "urn:oid:1.3.6.1.4.1.19376.1.2.1.1.1"
@@ -109,6 +117,12 @@ class RegistryObject:
             if UUID.fullmatch(bare := value.removeprefix("urn:uuid:")):
                 return f"urn:uuid:{bare.lower()}"
         return ""
+
+    @property
+    def unread(self) -> list[str]:
+        """The schemes of codes and identifiers that no element says."""
+        schemes = {c.scheme for c in self.classifications} | {s for s in self.identifiers if _is_uuid(s)}
+        return sorted(f"{self.kind} {scheme}" for scheme in schemes - _READ)
 
     @property
     def is_signature(self) -> bool:
@@ -270,6 +284,10 @@ def _slots(node: Node) -> Slots:
         values = [(value.text or "").strip() for value in slot.findall("ValueList/Value")]
         slots.setdefault((slot.get("name") or "").strip(), []).extend(v for v in values if v)
     return slots
+
+
+def _is_uuid(scheme: str) -> bool:
+    return bool(UUID.fullmatch(scheme.removeprefix("urn:uuid:")))
 
 
 def _localized(node: Node, tag: str) -> str:

@@ -245,6 +245,18 @@ def test_a_message_in_a_file_is_known(mtom: bool) -> None:
     assert read_request(raw).subsets[0].documents[0].data == PDF
 
 
+def test_what_metadata_say_and_nothing_keeps_is_told(repository: str) -> None:
+    scheme = "urn:uuid:0a000000-0000-4000-8000-0000000000ff"
+    extra = f'<ExternalIdentifier identificationScheme="{scheme}" value="x" registryObject="Document01"/>'
+    body, content_type = Submission().mtom()
+    answer = post(
+        repository, body.replace(b"</ExtrinsicObject>", extra.encode() + b"</ExtrinsicObject>"), content_type
+    )
+    assert (answer.registry_status, answer.codes) == ("Success", ["XDSExtraMetadataNotSaved"])
+    assert answer.values("RegistryErrorList", "highestSeverity")[0].endswith(":Warning")
+    assert scheme in answer.values("RegistryError", "codeContext")[0]
+
+
 def test_truncated_on_the_way(repository: str, client: httpx2.Client) -> None:
     submission = Submission()
     body, content_type = submission.mtom()
