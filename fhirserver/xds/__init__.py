@@ -12,7 +12,7 @@ from mappings.xds.retrieval import RETRIEVE
 
 _ALL: Final = (
     Transaction(PROVIDE, f"{PROVIDE}Response", publish, REPOSITORY),
-    Transaction(RETRIEVE, f"{RETRIEVE}Response", retrieve, REPOSITORY, refusal),
+    Transaction(RETRIEVE, f"{RETRIEVE}Response", retrieve, REPOSITORY, refusal, mtom=True),
     Transaction(REGISTER, f"{REGISTER}Response", publish, REGISTRY),
     Transaction(STORED_QUERY, f"{STORED_QUERY}Response", find, REGISTRY, adhoc_query_refusal),
 )

@@ -13,6 +13,7 @@ from fhirserver.server import Server, where
 from fhirserver.xds import TRANSACTIONS, signatures
 from fhirserver.xds.request import REGISTRY, Attachment, SOAPRequest, Transaction, XDSRefusal
 from fhirserver.xds.security import examine
+from fhirserver.xds.trace import trace
 from mappings.cda.xml import Node
 from mappings.core.result import MappingError
 from mappings.xds.ebrs import RegistryError, errors_of
@@ -100,23 +101,31 @@ def _transaction(action: str, place: str) -> Transaction:
 
 
 async def _perform(transaction: Transaction, request: SOAPRequest, message_id: str) -> Reply:
-    refused: Sequence[RegistryError]
     try:
         answer = await transaction.perform(request)
-    except XDSRefusal as refusal:
-        refused = refusal.errors
-    except MappingError as error:
-        refused = errors_of(error.issues, _code(transaction, "MetadataError"))
-    except Unavailable as error:
-        refused = [RegistryError(_code(transaction, "Busy"), str(error))]
-    except FHIRError as error:
-        refused = [
-            RegistryError(_code(transaction, "Error"), issue.text, issue.expression) for issue in error.issues
-        ]
-    else:
-        node, parts = answer if isinstance(answer, tuple) else (answer, None)
-        return _reply(node, parts, transaction, request, message_id)
-    return _reply(transaction.refusal(refused), None, transaction, request, message_id)
+        await trace(request)
+    except (XDSRefusal, MappingError, FHIRError) as error:
+        refused = _refused(error, transaction)
+        try:
+            await trace(request, refused)
+        except Unavailable:
+            log.warning("a refusal left no AuditEvent", transaction=transaction.action)
+        return _reply(transaction.refusal(refused), None, transaction, request, message_id)
+    node, parts = answer if isinstance(answer, tuple) else (answer, None)
+    return _reply(node, parts, transaction, request, message_id)
+
+
+def _refused(
+    error: XDSRefusal | MappingError | FHIRError, transaction: Transaction
+) -> Sequence[RegistryError]:
+    if isinstance(error, XDSRefusal):
+        return error.errors
+    if isinstance(error, MappingError):
+        return errors_of(error.issues, _code(transaction, "MetadataError"))
+    if isinstance(error, Unavailable):
+        return [RegistryError(_code(transaction, "Busy"), str(error))]
+    code = _code(transaction, "Error")
+    return [RegistryError(code, issue.text, issue.expression) for issue in error.issues]
 
 
 def _reply(
@@ -128,7 +137,7 @@ def _reply(
 ) -> Reply:
     """MTOM answers MTOM, and whatever includes parts is MTOM."""
     body = envelope.write(node, transaction.answer, message_id)
-    if parts is None and not request.message.is_mtom:
+    if parts is None and not request.message.is_mtom and not transaction.mtom:
         return Reply(200, body, SOAP_XML, request.action)
     included = [(part.id, part.media_type, part.content) for part in parts or ()]
     body, content_type = mime.write(body, included, transaction.answer)

@@ -43,6 +43,8 @@ async def find(request: SOAPRequest) -> Node:
         raise XDSRefusal(RegistryError(error.code, str(error), error.location)) from None
     server = request.server
     found = await _QUERIES[query.stored.name](query, server)
+    subjects = (each.get("subject", {}).get("reference", "") for each in found.resources)
+    request.touched.extend(dict.fromkeys(name for name in subjects if name.startswith("Patient/")))
     most = server.settings.xds_results_max * (1 if query.return_type == LEAF_CLASS else 20)
     if len(found.resources) + len(found.associations) > most:
         raise too_many(most)

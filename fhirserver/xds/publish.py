@@ -10,7 +10,7 @@ from typing import Final
 
 from fhirserver.feeds.envelope import Envelope, open_envelope
 from fhirserver.feeds.lookup import find, identifier_key
-from fhirserver.xds.request import SOAPRequest
+from fhirserver.xds.request import SOAPRequest, XDSRefusal
 from mappings.cda.xml import Node
 from mappings.core.result import Issue, Unreadable
 from mappings.xds.completeness import missing_attributes
@@ -24,6 +24,7 @@ _METADATA: Final = frozenset(
     ("structure", "required", "value", "invariant", "invalid", "duplicate", "not-found")
 )
 """Codes of issues that are about what was sent."""
+_TOUCHED: Final = ("Patient/", "DocumentReference/", "List/")
 _DONE: Final = frozenset(("processed", "warnings", "duplicate"))
 
 
@@ -33,6 +34,7 @@ async def publish(request: SOAPRequest) -> Node:
     A message that comes again byte for byte, or whose documents are known, changes nothing and succeeds.
 
     Raises:
+        XDSRefusal: it is held, or failed; or it is not processed yet.
         Unavailable: it is not stored.
     """
     envelope = replace(
@@ -50,12 +52,14 @@ async def publish(request: SOAPRequest) -> Node:
     )
     outcome = await receipt.outcome()
     item = receipt.item.first or receipt.item.id
+    touched = (r.partition("/_history/")[0] for r in outcome.resources if r.startswith(_TOUCHED))
+    request.touched.extend(touched)
     if outcome.status in _DONE:
         return registry_response(_not_saved(outcome.unread))
     side = "Registry" if request.action == REGISTER else "Repository"
     if outcome.status == "received":
         text = f"Stored (inbox item {item}), not processed yet: it need not be sent again"
-        return registry_response([RegistryError(f"XDS{side}Busy", text)])
+        raise XDSRefusal(RegistryError(f"XDS{side}Busy", text))
     errors = [
         RegistryError(
             _code(issue, side),
@@ -66,7 +70,7 @@ async def publish(request: SOAPRequest) -> Node:
         if issue["severity"] == "error"
     ]
     text = f"A person has to decide (inbox item {item}: {outcome.status})"
-    return registry_response(errors or [RegistryError(f"XDS{side}Error", text)])
+    raise XDSRefusal(*errors or [RegistryError(f"XDS{side}Error", text)])
 
 
 async def _checked(envelope: Envelope, request: SOAPRequest) -> Envelope:

@@ -31,7 +31,8 @@ class XDSRefusal(Exception):
 class SOAPRequest:
     """``body`` is the element in soap:Body as sent, ``raw`` the whole HTTP body, for the inbox.
 
-    ``assertion`` says who asks; ``remarks`` is what is to be told of the security header.
+    ``assertion`` says who asks; ``remarks`` is what is to be told of the security header. A transaction adds
+    to ``touched`` the references of the patients, documents and lists that it hands out or changes.
     """
 
     body: Node = field(repr=False)
@@ -44,6 +45,7 @@ class SOAPRequest:
     message: Message
     assertion: Assertion | None = None
     remarks: Sequence[Issue] = ()
+    touched: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ Answer = Node | tuple[Node, Sequence[Attachment]]
 class Transaction:
     """A transaction by its wsa:Action: the action of its answer, what performs it, and at which place.
 
-    ``refusal`` is the element that says that it failed.
+    ``refusal`` is the element that says that it failed; ``mtom`` that even that answer is MTOM.
     """
 
     action: str
@@ -71,3 +73,4 @@ class Transaction:
     perform: Callable[[SOAPRequest], Awaitable[Answer]]
     place: str
     refusal: Callable[[Sequence[RegistryError]], Node] = registry_response
+    mtom: bool = False

@@ -16,6 +16,7 @@ from mappings.xds.datatypes import unique_id_to_identifier
 from mappings.xds.ebrs import RegistryError
 from mappings.xds.retrieval import OCTETS, Retrieved, Wanted, media_type, read_request, response
 
+_TOUCHED: Final = ("Patient/", "DocumentReference/")
 MOST: Final = 200
 """So many documents are in one answer at most."""
 MOST_BYTES: Final = 128 * 1024 * 1024
@@ -27,6 +28,7 @@ async def retrieve(request: SOAPRequest) -> Answer:
     Documents are read through ``Server.perform``: who may read them there may read them here.
 
     Raises:
+        XDSRefusal: none is here.
         Unavailable.
     """
     wanted = read_request(request.body)
@@ -38,7 +40,7 @@ async def retrieve(request: SOAPRequest) -> Answer:
     size = 0
     for number, each in enumerate(wanted, 1):
         try:
-            found = await _retrieve(each, f"document-{number}@fhirserver", request.server)
+            found = await _retrieve(each, f"document-{number}@fhirserver", request)
         except XDSRefusal as refusal:
             errors += refusal.errors
             continue
@@ -48,6 +50,8 @@ async def retrieve(request: SOAPRequest) -> Answer:
             errors.append(RegistryError("XDSRepositoryOutOfResources", text, each.unique_id))
             break
         retrieved.append(found)
+    if not retrieved:
+        raise XDSRefusal(*errors)
     parts = [Attachment(each.part, each.media_type, each.content) for each in retrieved]
     return response(retrieved, errors), parts
 
@@ -57,8 +61,9 @@ def refusal(errors: Sequence[RegistryError]) -> Node:
     return response((), errors)
 
 
-async def _retrieve(wanted: Wanted, part: str, server: Server) -> Retrieved:
+async def _retrieve(wanted: Wanted, part: str, request: SOAPRequest) -> Retrieved:
     """Raises XDSRefusal, Unavailable."""
+    server = request.server
     own = server.settings.xds_repository_id
     if wanted.repository.removeprefix("urn:oid:") != own:
         text = f"The repository {wanted.repository} is not this one, which is {own}"
@@ -76,6 +81,9 @@ async def _retrieve(wanted: Wanted, part: str, server: Server) -> Retrieved:
     content = result.body
     if result.stream is not None:
         content = b"".join([piece async for piece in result.stream])
+    subject = document.get("subject", {}).get("reference", "")
+    named = (subject, f"DocumentReference/{document['id']}")
+    request.touched.extend(reference for reference in named if reference.startswith(_TOUCHED))
     stated = document.get("content", [{}])[0].get("attachment", {}).get("contentType", OCTETS)
     return Retrieved(wanted, media_type(stated), part, content)
 

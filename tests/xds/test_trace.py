@@ -1,0 +1,70 @@
+"""Every transaction leaves an AuditEvent that FHIR clients can read."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from fhirserver.xds import TRANSACTIONS
+from fhirserver.xds.trace import EVENTS
+from tests.live import Live
+from tests.xds.assertions import assertion, header
+from tests.xds.messages import RETRIEVE, envelope, post
+from tests.xds.submissions import XDSB, Submission
+
+
+def events(client: httpx2.Client, **parameters: str) -> list[dict[str, Any]]:
+    """AuditEvents, newest first."""
+    found = client.get("AuditEvent", params={"_sort": "-date", **parameters}).json()
+    return [entry["resource"] for entry in found.get("entry", [])]
+
+
+def entities(event: dict[str, Any]) -> set[str]:
+    return {e["what"].get("reference", "") for e in event["entity"]}
+
+
+@pytest.mark.parametrize("action", TRANSACTIONS)
+def test_every_transaction_has_its_event(action: str) -> None:
+    assert action in EVENTS
+
+
+def test_who_published_and_who_read(live: Live, client: httpx2.Client) -> None:
+    submission = Submission()
+    body, content_type = submission.mtom(header(assertion(purpose="centre_15")))
+    assert post(f"{live.origin}/xds/repository", body, content_type).registry_status == "Success"
+    unique_id = submission.entries[0].unique_id
+    named = {"identifier": f"urn:ietf:rfc:3986|urn:oid:{unique_id}"}
+    document = client.get("DocumentReference", params=named).json()["entry"][0]["resource"]
+    reference, patient = f"DocumentReference/{document['id']}", document["subject"]["reference"]
+    asked = (
+        f'<x:RetrieveDocumentSetRequest xmlns:x="{XDSB}"><x:DocumentRequest>'
+        f"<x:RepositoryUniqueId>{live.settings.xds_repository_id}</x:RepositoryUniqueId>"
+        f"<x:DocumentUniqueId>{unique_id}</x:DocumentUniqueId></x:DocumentRequest>"
+        "</x:RetrieveDocumentSetRequest>"
+    )
+    message = envelope(RETRIEVE, asked, header(assertion()))
+    assert post(f"{live.origin}/xds/repository", message).registry_status == "Success"
+    read, published = events(client, entity=reference)
+    assert [event["subtype"][0]["code"] for event in (published, read)] == ["ITI-41", "ITI-43"]
+    assert [event["action"] for event in (published, read)] == ["C", "R"]
+    assert {reference, patient} <= entities(published)
+    assert entities(read) == {reference, patient}
+    assert published["purposeOfEvent"][0]["coding"][0]["code"] == "centre_15"
+    asks = read["agent"][0]
+    assert asks["who"]["identifier"]["value"] == "899912345678"
+    assert (asks["requestor"], asks["network"]["address"]) == (True, "127.0.0.1")
+    assert [role["coding"][0]["code"] for role in asks["role"]] == ["10", "SM26"]
+
+
+def test_what_was_asked_in_vain(live: Live, client: httpx2.Client) -> None:
+    wanted = "1.2.250.1.999.41.404"
+    asked = (
+        f'<x:RetrieveDocumentSetRequest xmlns:x="{XDSB}"><x:DocumentRequest>'
+        f"<x:RepositoryUniqueId>{live.settings.xds_repository_id}</x:RepositoryUniqueId>"
+        f"<x:DocumentUniqueId>{wanted}</x:DocumentUniqueId></x:DocumentRequest>"
+        "</x:RetrieveDocumentSetRequest>"
+    )
+    post(f"{live.origin}/xds/repository", envelope(RETRIEVE, asked, header(assertion())))
+    event = events(client, subtype="ITI-43", outcome="4")[0]
+    assert event["outcomeDesc"] == "XDSDocumentUniqueIdError"
+    assert event["entity"][0]["what"]["identifier"]["value"] == "285077505601284"
