@@ -13,7 +13,7 @@ from mappings import hl7v2
 from mappings.core.result import Issue, Unreadable
 from mappings.hl7v2.charset import decode, wide_codec
 
-KINDS = ("hl7v2", "cda", "xdm", "xds", "mail", "fhir")
+KINDS = ("hl7v2", "cda", "xdm", "xds", "xds-update", "mail", "fhir")
 """HL7v2 message, CDA document, XDM zip, XDS submission over SOAP, mail, FHIR resource (or NDJSON of them)."""
 
 _NEEDS_EVENT: Final = frozenset({"ADT", "MDM", "SIU", "VXU"})
@@ -80,7 +80,7 @@ def open_envelope(kind: str, raw: bytes, channel: str) -> Envelope:
             return Envelope(kind, channel, event="ClinicalDocument", patients=_cda_patients(raw))
         case "xdm":
             return Envelope(kind, channel, event="submission", patients=_xdm_patients(raw))
-        case "xds":
+        case "xds" | "xds-update":
             return Envelope(kind, channel, event="submission", patients=_cx_values(raw))
         case "mail":
             return Envelope(kind, channel, event="mail", patients=_mail_patients(raw))

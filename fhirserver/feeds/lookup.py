@@ -12,7 +12,9 @@ from fhirserver.model.json import Resource
 from fhirserver.server import Server
 from fhirserver.storage.documents import Stored
 from fhirserver.storage.lookups import TO_DECIDE
+from mappings.cda.datatypes import URI
 from mappings.core.bundle import KEY_SYSTEM
+from mappings.xds.export import entry_id, logical_ids
 
 _NAMES: Final = uuid.UUID("6f6d7a52-3b0e-4f0c-9d57-0c1d2b7a9f11")
 _REPLACED: Final = 10
@@ -93,7 +95,24 @@ async def find(keys: Iterable[Key], server: Server) -> dict[Key, list[Found]]:
         *(_search(key, server) for key in searched),
     )
     found = {key: [by_id[(key.type, key.id)]] for key in derived if (key.type, key.id) in by_id}
-    return found | {key: results for key, results in zip(searched, matches, strict=True) if results}
+    found |= {key: results for key, results in zip(searched, matches, strict=True) if results}
+    return found | await _by_entry_uuid([key for key in searched if key not in found], server)
+
+
+async def _by_entry_uuid(keys: list[Key], server: Server) -> dict[Key, list[Found]]:
+    """What goes by an entryUUID that it came without: one that this server has told (stored queries)."""
+    ids = {
+        key: [(key.type, id) for id in logical_ids(key.value, key.type)]
+        for key in keys
+        if key.type in ("DocumentReference", "List") and key.system == URI
+    }
+    there = await find_ids([one for each in ids.values() for one in each], server) if ids else {}
+    return {
+        key: [there[one]]
+        for key, each in ids.items()
+        for one in each
+        if one in there and there[one].resource and entry_id(there[one].resource) == key.value.lower()
+    }
 
 
 async def find_ids(wanted: list[tuple[str, str]], server: Server) -> dict[Any, Any]:

@@ -14,7 +14,7 @@ from fhirserver.errors import (
     Unavailable,
     VersionConflict,
 )
-from fhirserver.feeds import acknowledgement, resources
+from fhirserver.feeds import acknowledgement, metadata_update, resources
 from fhirserver.feeds.catalog import Catalog
 from fhirserver.feeds.definition import SourceDefinition
 from fhirserver.feeds.documents import ParentUnknown
@@ -119,6 +119,9 @@ class Processing:
     async def _process(self, item: Item, raw: bytes, issues: list[Issue], repeated: bool) -> Outcome:
         if item.kind == "fhir":
             done = await resources.perform(raw, item, self._server)
+            return _outcome(done.status, [*issues, *done.issues], done.references)
+        if item.kind == "xds-update":
+            done = await metadata_update.perform(raw, item, await self.catalog.source(item), self._server)
             return _outcome(done.status, [*issues, *done.issues], done.references)
         definition = self.catalog.sender(item).definition
         if item.kind == "hl7v2" and definition.structure != "off":

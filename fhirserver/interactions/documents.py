@@ -5,12 +5,29 @@ DMP TD2.1 (replace), TD3.3 (mask, delete, archive). ``feeds.documents`` finds wh
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fhirserver.model.json import Resource
+from mappings.core.codes import V3
 from mappings.core.versions import SET_ID_TYPE, VERSION_NUMBER
+from mappings.xds.kept import SLOT
 
 IS_ARCHIVED: Final = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-ext-is-archived"
+_DESCRIBED: Final = frozenset(
+    (
+        "contained",
+        "type",
+        "category",
+        "date",
+        "author",
+        "authenticator",
+        "description",
+        "securityLabel",
+        "context",
+    )
+)
+"""The elements that a DocumentEntry says."""
+_ATTACHED: Final = frozenset(("title", "language", "creation"))
 _KEPT: Final = frozenset(("id", "resourceType", "meta", "masterIdentifier", "subject", "content"))
 """What an update of metadata never changes: it would be another document."""
 
@@ -133,6 +150,67 @@ def updated(stored: Resource, sent: Resource) -> Resource:
     }
     merged = {**first, **{k: v for k, v in described.items() if k != "attachment"}, "attachment": attachment}
     return {**changed, "content": [merged, *others]} if "content" in stored else changed
+
+
+def revised(stored: Resource, sent: Resource) -> Resource:
+    """The next version of the same document with all other metadata (ITI-57): what is sent replaces what an
+    XDS DocumentEntry says, and what is not sent goes.
+
+    Content, uniqueId, patient, status, relations and what XDS has no attribute for stay; and so does the
+    confidentiality code (N, R, V) where none is sent: hiding a document is no word on that.
+    """
+    changed = {name: value for name, value in stored.items() if name not in _DESCRIBED}
+    changed |= {name: sent[name] for name in _DESCRIBED if name in sent}
+    if "date" not in sent and "date" in stored:
+        changed["date"] = stored["date"]
+    labels = sent.get("securityLabel", [])
+    if not any(_is_confidentiality(label) for label in labels):
+        labels = [*filter(_is_confidentiality, stored.get("securityLabel", [])), *labels]
+    changed["securityLabel"] = labels
+    known = {name: stored.get("context", {}).get(name, []) for name in ("encounter", "related")}
+    literal = {name: [each for each in listed if "reference" in each] for name, listed in known.items()}
+    context = dict(sent.get("context", {}))
+    for name, listed in literal.items():
+        if listed:
+            context[name] = [*listed, *context.get(name, [])]
+    changed["context"] = context
+    others = [e for e in stored.get("extension", ()) if e.get("url") != SLOT]
+    changed["extension"] = [*others, *(e for e in sent.get("extension", ()) if e.get("url") == SLOT)]
+    changed["contained"] = _still_contained(stored, sent, changed)
+    described: Resource = next(iter(sent.get("content", ())), {})
+    first, *rest = stored.get("content", [{}])
+    attachment = {k: v for k, v in first.get("attachment", {}).items() if k not in _ATTACHED}
+    attachment |= {k: v for k, v in described.get("attachment", {}).items() if k in _ATTACHED}
+    content = {**{k: v for k, v in first.items() if k != "format"}, "attachment": attachment}
+    changed["content"] = [
+        {**content, **({"format": described["format"]} if "format" in described else {})},
+        *rest,
+    ]
+    return {name: value for name, value in changed.items() if value not in ([], {})}
+
+
+def _is_confidentiality(label: Resource) -> bool:
+    return any(system == f"{V3}Confidentiality" for system, _ in _codings(label))
+
+
+def _still_contained(stored: Resource, sent: Resource, changed: Resource) -> list[Resource]:
+    """What is sent, and what the rest of the document still points to."""
+    contained = list(sent.get("contained", ()))
+    ids = {each.get("id") for each in contained}
+    rest = {name: value for name, value in changed.items() if name != "contained"}
+    pointed = set(_pointers(rest))
+    named = (each for each in stored.get("contained", ()) if each.get("id") not in ids)
+    return [*contained, *(each for each in named if f"#{each.get('id')}" in pointed)]
+
+
+def _pointers(value: Any) -> Iterator[str]:
+    """The references in an element, into what it contains among them."""
+    if isinstance(value, dict):
+        if isinstance(name := value.get("reference"), str):
+            yield name
+        value = list(value.values())
+    for each in value if isinstance(value, list) else ():
+        yield from _pointers(each)
 
 
 def replacing(document: Resource, target: str, unique: Resource | None = None) -> Resource:

@@ -6,15 +6,18 @@ from fhirserver.xds.find import find
 from fhirserver.xds.publish import publish
 from fhirserver.xds.request import REGISTRY, REPOSITORY, Transaction
 from fhirserver.xds.retrieve import refusal, retrieve
+from fhirserver.xds.update import update
 from mappings.xds.provide import PROVIDE, REGISTER
 from mappings.xds.query import STORED_QUERY, adhoc_query_refusal
 from mappings.xds.retrieval import RETRIEVE
+from mappings.xds.update import UPDATE
 
 _ALL: Final = (
     Transaction(PROVIDE, f"{PROVIDE}Response", publish, REPOSITORY),
     Transaction(RETRIEVE, f"{RETRIEVE}Response", retrieve, REPOSITORY, refusal, mtom=True),
     Transaction(REGISTER, f"{REGISTER}Response", publish, REGISTRY),
     Transaction(STORED_QUERY, f"{STORED_QUERY}Response", find, REGISTRY, adhoc_query_refusal),
+    Transaction(UPDATE, f"{UPDATE}Response", update, REGISTRY),
 )
 
 TRANSACTIONS: Final = {transaction.action: transaction for transaction in _ALL}

@@ -1,8 +1,6 @@
 """Stored resources as the objects of a registry, with all their attributes."""
 
 import asyncio
-import base64
-import binascii
 import hashlib
 from collections.abc import Sequence
 
@@ -41,7 +39,7 @@ async def _file(resource: Resource, server: Server) -> export.File | None:
         return None
     content: Resource = next(iter(resource.get("content", ())), {})
     attachment: Resource = content.get("attachment", {})
-    size, sha1 = attachment.get("size"), _hexadecimal(attachment.get("hash", ""))
+    size, sha1 = attachment.get("size"), export.hexadecimal(attachment.get("hash", ""))
     if size is None or not sha1:
         try:
             raw = await bytes_of(await original_of(attachment, server), server)
@@ -49,11 +47,3 @@ async def _file(resource: Resource, server: Server) -> export.File | None:
             return export.File(int(size or 0), sha1)
         size, sha1 = len(raw), hashlib.sha1(raw, usedforsecurity=False).hexdigest()
     return export.File(int(size), sha1)
-
-
-def _hexadecimal(hash: str) -> str:
-    try:
-        raw = base64.b64decode(hash, validate=True)
-    except binascii.Error:
-        return ""
-    return raw.hex() if len(raw) == hashlib.sha1(usedforsecurity=False).digest_size else ""

@@ -10,6 +10,7 @@ from typing import Final
 
 from fhirserver.feeds.envelope import Envelope, open_envelope
 from fhirserver.feeds.lookup import find, identifier_key
+from fhirserver.feeds.receive import Receipt
 from fhirserver.xds.request import SOAPRequest, XDSRefusal
 from mappings.cda.xml import Node
 from mappings.core.result import Issue, Unreadable
@@ -50,13 +51,21 @@ async def publish(request: SOAPRequest) -> Node:
         issues=request.remarks,
         envelope=request.receiver.admit(envelope, request.origin),
     )
+    return await answer_of(receipt, request, "Registry" if request.action == REGISTER else "Repository")
+
+
+async def answer_of(receipt: Receipt, request: SOAPRequest, side: str) -> Node:
+    """The RegistryResponse of what became of an input; ``side`` is Registry or Repository.
+
+    Raises:
+        XDSRefusal: it was not done, or not yet.
+    """
     outcome = await receipt.outcome()
     item = receipt.item.first or receipt.item.id
     touched = (r.partition("/_history/")[0] for r in outcome.resources if r.startswith(_TOUCHED))
     request.touched.extend(touched)
     if outcome.status in _DONE:
         return registry_response(_not_saved(outcome.unread))
-    side = "Registry" if request.action == REGISTER else "Repository"
     if outcome.status == "received":
         text = f"Stored (inbox item {item}), not processed yet: it need not be sent again"
         raise XDSRefusal(RegistryError(f"XDS{side}Busy", text))

@@ -18,7 +18,7 @@ from mappings.xds.kept import as_sent, as_sent_extension, sent_slots, slot_exten
 from mappings.xds.metadata import CONTENT_TYPE_CODE, FOLDER_CODE, SOURCE_ID, Classification, RegistryObject
 
 _LIST_TYPES: Final = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes"
-_EXTENSION: Final = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/"
+EXTENSION: Final = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/"
 
 
 def submission_set_to_list(
@@ -29,9 +29,9 @@ def submission_set_to_list(
     author = next(iter(authors), None)
     extensions = [_designation(code) for code in found.codes(CONTENT_TYPE_CODE)]
     if source_id := unique_id_to_identifier(found.identifiers.get(SOURCE_ID, "")):
-        extensions.append({"url": _EXTENSION + "ihe-sourceId", "valueIdentifier": source_id})
+        extensions.append({"url": EXTENSION + "ihe-sourceId", "valueIdentifier": source_id})
     if author and _is_organization(author, context):  # List.source cannot be one
-        extensions.append({"url": _EXTENSION + "ihe-authorOrg", "valueReference": author})
+        extensions.append({"url": EXTENSION + "ihe-authorOrg", "valueReference": author})
         author = None
     extensions += [as_sent_extension(slots) for other in authors[1:] for slots in sent_slots(other)]
     extensions += _recipients(found, patient, context)
@@ -83,7 +83,7 @@ def _list(found: RegistryObject, code: str, master: Element, patient: Element) -
 
 def _designation(code: Classification) -> Element:
     concept = classification_to_concept(code)
-    return {"url": _EXTENSION + "ihe-designationType", "valueCodeableConcept": concept}
+    return {"url": EXTENSION + "ihe-designationType", "valueCodeableConcept": concept}
 
 
 def _recipients(found: RegistryObject, patient: Element, context: Context) -> list[Element]:
@@ -98,7 +98,7 @@ def _recipients(found: RegistryObject, patient: Element, context: Context) -> li
             reference = {"display": value.strip("|^ ")}
         if reference is not None:
             reference = as_sent(reference, {"intendedRecipient": [value]})
-            recipients.append({"url": _EXTENSION + "ihe-intendedRecipient", "valueReference": reference})
+            recipients.append({"url": EXTENSION + "ihe-intendedRecipient", "valueReference": reference})
     return recipients
 
 

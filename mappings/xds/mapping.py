@@ -26,7 +26,7 @@ from mappings.xds.metadata import RegistryObject
 from mappings.xds.submission import Document, Submission, Subset
 from mappings.xds.versions import document_url, superseded
 
-_RELATION = {
+RELATION = {
     "RPLC": "replaces",
     "XFRM_RPLC": "replaces",
     "APND": "appends",
@@ -35,7 +35,7 @@ _RELATION = {
 }
 """Association type -> relatesTo.code (MHD's ConceptMap AssociationTypeVsRelatesTo)."""
 
-_WITHOUT_CODE = {"XFRM_RPLC", "IsSnapshotOf"}
+WITHOUT_CODE = {"XFRM_RPLC", "IsSnapshotOf"}
 """These say more than relatesTo.code can."""
 
 _XML = {"text/xml", "application/xml", "application/xslt+xml"}
@@ -293,7 +293,7 @@ def _relates_to(
     """
     relations = []
     for association in subset.associations:
-        code = _RELATION.get(association.type)
+        code = RELATION.get(association.type)
         if association.source != entry.id or code is None:
             continue
         if association.target in urls:
@@ -308,7 +308,7 @@ def _relates_to(
                 )
                 continue
         relation: Element = {"code": code, "target": target}
-        if association.type in _WITHOUT_CODE:
+        if association.type in WITHOUT_CODE:
             relation["extension"] = [{"url": ASSOCIATION, "valueCode": association.type}]
         relations.append(relation)
     inside = {relation["code"] for relation in relations if "reference" in relation["target"]}

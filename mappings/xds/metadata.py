@@ -148,6 +148,7 @@ class Association:
     source: str
     target: str
     slots: Slots
+    id: str = ""
 
 
 @dataclass(slots=True)
@@ -275,6 +276,7 @@ def _association(node: Node) -> Association:
         source=(node.get("sourceObject") or "").strip(),
         target=(node.get("targetObject") or "").strip(),
         slots=_slots(node),
+        id=(node.get("id") or "").strip(),
     )
 
 

@@ -1,6 +1,6 @@
 """FHIR to XDS: DocumentReferences and Lists as ebRIM metadata, documents as an XDM zip."""
 
-from mappings.xds.export.datatypes import dtm
+from mappings.xds.export.datatypes import dtm, hexadecimal
 from mappings.xds.export.document_entry import (
     File,
     Register,
@@ -12,7 +12,7 @@ from mappings.xds.export.document_entry import (
     within,
 )
 from mappings.xds.export.ebrim import Registry, association_id, association_type
-from mappings.xds.export.identity import entry_id, logical_id, logical_ids, unique_id, version
+from mappings.xds.export.identity import entry_id, logical_id, logical_ids, unique_id, version, version_id
 from mappings.xds.export.packages import kind_of, list_to_package, package_authors, source_id
 from mappings.xds.export.submission import Document, relation_type, submission, xdm
 
@@ -27,6 +27,7 @@ __all__ = [
     "author_slots",
     "dtm",
     "entry_id",
+    "hexadecimal",
     "kind_of",
     "list_to_package",
     "logical_id",
@@ -40,6 +41,7 @@ __all__ = [
     "submission",
     "unique_id",
     "version",
+    "version_id",
     "within",
     "xdm",
 ]

@@ -3,6 +3,8 @@
 IHE ITI TF-3 4.2.3.1.7, https://profiles.ihe.net/ITI/TF/Volume3/ch-4.2.html#4.2.3.1.7
 """
 
+import base64
+import binascii
 import re
 from datetime import UTC, datetime
 from typing import Final
@@ -17,6 +19,7 @@ _ESCAPES: Final = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~":
 _NAME_USE: Final = {"usual": "D", "official": "L", "maiden": "M", "anonymous": "S"}
 _GENDER: Final = {"female": "F", "male": "M", "other": "O", "unknown": "U"}
 _TYPE: Final = {PROFESSIONAL_OID: "IDNPS", STRUCTURE_OID: "IDNST"}
+_SHA1_BYTES: Final = 20
 URI: Final = "urn:ietf:rfc:3986"
 
 
@@ -85,6 +88,15 @@ def dtm(text: str) -> str:
     except OverflowError:  # the first or last day there is: nothing is left to shift it to
         moment = moment.replace(tzinfo=UTC)
     return f"{moment.year:04}{moment:%m%d%H%M%S}"
+
+
+def hexadecimal(hash: str) -> str:
+    """Attachment.hash -> hash; "" when it is no SHA-1."""
+    try:
+        raw = base64.b64decode(hash, validate=True)
+    except binascii.Error:
+        return ""
+    return raw.hex() if len(raw) == _SHA1_BYTES else ""
 
 
 def local_date(text: str) -> str:

@@ -3,6 +3,7 @@
 import uuid
 from typing import Final
 
+from mappings.core.bundle import full_url
 from mappings.core.codes import UUID
 from mappings.core.result import Element
 from mappings.core.versions import VERSION_NUMBER
@@ -33,7 +34,7 @@ def unique_id(resource: Element) -> str:
 
 def logical_ids(entry_uuid: str, type: str) -> list[str]:
     """The logical ids of which ``entry_id`` would make this entryUUID, for a resource type."""
-    bare = entry_uuid.removeprefix("urn:uuid:").lower()
+    bare = entry_uuid.lower().removeprefix("urn:uuid:")
     if not UUID.fullmatch(bare):
         return []
     value = uuid.UUID(bare)
@@ -64,6 +65,11 @@ def logical_id(resource: Element) -> str:
         ):
             return value.lower()
     return entry_id(resource)
+
+
+def version_id(logical_id: str, number: int) -> str:
+    """The entryUUID that is given to a version of metadata that came without one."""
+    return full_url("entryUUID", logical_id, str(number))
 
 
 def version(resource: Element) -> int:

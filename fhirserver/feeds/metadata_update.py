@@ -1,0 +1,385 @@
+"""Update Document Set (ITI-57): one transaction of what a submission changes of registered metadata.
+
+IHE XDS Metadata Update; DMP TD3.3 (mask, delete, archive). What a document becomes is
+``interactions.documents``; docs/feeds/xds.md
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fhirserver.errors import PreconditionFailed, VersionConflict
+from fhirserver.feeds import status_update
+from fhirserver.feeds.lookup import Found, find, identifier_key, key_of, named
+from fhirserver.feeds.merge import point
+from fhirserver.feeds.resources import Done, perform_bundle
+from fhirserver.interactions import assertions
+from fhirserver.interactions.authorship import Party, parties
+from fhirserver.interactions.documents import revised
+from fhirserver.model import json
+from fhirserver.model.json import Resource
+from fhirserver.server import Server
+from fhirserver.storage.documents import instant
+from fhirserver.storage.items import Item
+from fhirserver.storage.repository import now
+from mappings.cda.context import Context
+from mappings.cda.datatypes import URI
+from mappings.core.bundle import prune
+from mappings.core.codes import UUID
+from mappings.core.result import Element
+from mappings.core.source import Source
+from mappings.core.versions import VERSION_NUMBER
+from mappings.xds import export
+from mappings.xds.datatypes import cx_to_identifier, unique_id_to_identifier
+from mappings.xds.document_entry import entry_to_reference
+from mappings.xds.kept import SLOT
+from mappings.xds.lists import EXTENSION, folder_to_list, submission_set_to_list
+from mappings.xds.metadata import RegistryObject
+from mappings.xds.update import (
+    IDENTIFIER_ERROR,
+    METADATA_ERROR,
+    PATIENT_ERROR,
+    UPDATE_ERROR,
+    VERSION_ERROR,
+    Revision,
+    Update,
+    read_update,
+    refused,
+)
+from mappings.xds.vihf import assertion_of, read_assertion
+
+ROUNDS: Final = 8
+"""So often is an update decided again because others changed what it is about."""
+_UPDATE: Final = {"system": assertions.NULLIFY["system"], "code": "UPDATE"}
+
+
+@dataclass(slots=True)
+class Work:
+    """One update on its way to a transaction.
+
+    ``found`` is what it is about, by reference, ``changed`` what of that it changes and how; ``named`` are
+    the references of what the submission's own ids stand for. ``asks``: identifiers of who asks, and of the
+    organizations. ``gone``, ``deleted``: references of documents that are no longer valid, or never were.
+    """
+
+    update: Update
+    server: Server
+    context: Context
+    seed: str
+    patient: Element = field(default_factory=dict)
+    asks: tuple[set[Party], set[Party]] = field(default_factory=lambda: (set(), set()))
+    found: dict[str, Found] = field(default_factory=dict)
+    changed: dict[str, Resource] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
+    members: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+
+    async def find(self, uuid: str, where: str) -> Found:
+        """What is registered under an entryUUID, or under an id of the submission.
+
+        Raises:
+            MappingError: nothing is, or several, or it is another patient's.
+        """
+        if uuid in self.named:
+            return self.found[self.named[uuid]]
+        matches = await _of_uuid(uuid.lower(), self.server) if UUID.fullmatch(uuid[-36:]) else []
+        if len(matches) != 1:
+            text = "Several objects have this id" if matches else "There is no object with this id"
+            raise refused("UnresolvedReferenceException", f"{text}: {uuid[:100]}", where, "not-found")
+        return await self.take(matches[0], where)
+
+    async def take(self, found: Found, where: str) -> Found:
+        """Make it a part of the work. Raises MappingError: it is another patient's."""
+        reference = found.stored.reference
+        if reference not in self.found:
+            await _check_patient(found.resource, self, where)
+            self.found[reference] = found
+        return found
+
+    def now(self, found: Found) -> Resource:
+        """What it has become by now."""
+        return self.changed.get(found.stored.reference, found.resource)
+
+
+async def perform(raw: bytes, item: Item, source: Source, server: Server) -> Done:
+    """Do all of what a request asks, or nothing.
+
+    Raises:
+        MappingError: it is refused; the issue's ``fault`` is the code of the RegistryError.
+        Unavailable, VersionConflict.
+        FHIRError: what it would lead to is refused.
+    """
+    update, security = await asyncio.to_thread(read_update, raw, item.content_type)
+    assertion = None if security is None else assertion_of(security)
+    stated = None if assertion is None else read_assertion(assertion)
+    for round in range(ROUNDS):
+        work = Work(update, server, Context(source, issues=list(update.issues)), item.id)
+        if stated is not None:
+            people = {(i["system"], i["value"]) for i in (stated.subject,) if i}
+            organizations = {(i["system"], i["value"]) for i in (stated.structure,) if i}
+            work.asks = people, organizations
+        bundle = await _bundle(work)
+        if bundle is None:
+            return Done("processed", work.context.issues)
+        try:
+            done = await perform_bundle(bundle, server)
+        except (PreconditionFailed, VersionConflict):
+            if round == ROUNDS - 1:
+                raise
+            await asyncio.sleep(0.005 * 2**round)
+            continue
+        warned = any(issue.severity != "information" for issue in work.context.issues)
+        return Done("warnings" if warned else "processed", work.context.issues, done.references)
+    raise AssertionError("the last round returns or raises")
+
+
+async def _bundle(work: Work) -> Resource | None:
+    """The transaction; None when it has been done already."""
+    own, server = work.update.submission_set, work.server
+    id = named(work.seed, "SubmissionSet")
+    master = _master(own)
+    known = (await find([identifier_key("List", master)], server)).values()
+    stored = {match.stored.id for matches in known for match in matches if match.resource}
+    if id in stored:
+        return None
+    if stored:
+        text = "A submission set with this uniqueId is registered already"
+        raise refused("XDSDuplicateUniqueIdInRegistry", text, "SubmissionSet", "duplicate")
+    identifier = cx_to_identifier(own.patient_id)
+    if identifier is None:
+        text = "The patientId of the submission set has no assigning authority that is an OID"
+        raise refused(METADATA_ERROR, text, "patientId", "value")
+    work.patient = {"identifier": [identifier], "reference": ""}
+    for revision in work.update.revisions:
+        await _find_revised(revision, work)
+    for revision in work.update.revisions:
+        await _revise(revision, work)
+    for target in (*(c.target for c in work.update.statuses), *(e.source for e in work.update.links)):
+        await work.find(target, "Association")
+    listed = submission_set_to_list(own, master, [], work.patient, work.context)
+    if not any(work.asks):
+        work.asks = await _authors(listed, work)
+    for change in work.update.statuses:
+        await status_update.change(change.target, change.original, change.new, work)
+    for link in work.update.links:
+        await status_update.link(link, work)
+    listed["subject"] = {"reference": work.patient["reference"]}
+    if work.members:
+        listed["entry"] = [{"item": {"reference": reference}} for reference in work.members]
+    return await _transaction({**listed, "id": id}, work)
+
+
+async def _transaction(listed: Resource, work: Work) -> Resource:
+    """Everything that is written, in one commit: what changes, what came of that, and the record of both."""
+    targets, created = await _mentioned(work)
+    changes = [(work.found[name].stored, resource) for name, resource in work.changed.items()]
+    records = []
+    url = f"List/{listed['id']}"
+    for gone, in_error in ((work.gone, False), (work.deleted, True)):
+        taken = await assertions.taken_back(gone, work.changed, work.server, in_error=in_error)
+        changes += taken
+        written = [*(stored.reference for stored, _ in taken), *(gone if in_error else ())]
+        if written:
+            records.append(
+                assertions.provenance(written, gone, _agents(work), instant(now()), listed.get("title", ""))
+            )
+    if work.changed:
+        derived = {"role": "derivation", "what": {"reference": url}}
+        record = assertions.provenance(work.changed, (), _agents(work), instant(now()))
+        records.append({**record, "activity": {"coding": [_UPDATE]}, "entity": [derived]})
+    entries = [
+        *created,
+        *(_put(resource, stored.reference, ifMatch=stored.etag) for stored, resource in changes),
+        _put(listed, url),
+    ]
+    if "Provenance" in work.server.types:
+        for number, record in enumerate(records):
+            id = named(work.seed, "Provenance", str(number))
+            entries.append(_put({**record, "id": id}, f"Provenance/{id}"))
+    pointed = [{**entry, "resource": point(entry["resource"], targets)} for entry in entries]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": pointed}
+
+
+# --- other metadata
+
+
+async def _find_revised(revision: Revision, work: Work) -> None:
+    """Find what is revised, and see that it is that, of this version."""
+    found, where = revision.found, _where(revision.found)
+    type = "DocumentReference" if found.kind == "DocumentEntry" else "List"
+    key = identifier_key(type, {"system": URI, "value": revision.logical_id})
+    matches = (await find([key], work.server)).get(key, [])
+    matches = [m for m in matches if m.resource and export.logical_id(m.resource) == revision.logical_id]
+    matches = [m for m in matches if export.kind_of(m.resource) == found.kind]
+    if len(matches) != 1:
+        text = f"There is no {found.kind} with the logicalID {revision.logical_id}"
+        raise refused(IDENTIFIER_ERROR, text, where, "not-found")
+    stored = await work.take(matches[0], where)
+    if stored.resource.get("status") == "entered-in-error":
+        raise refused(UPDATE_ERROR, f"The {found.kind} was deleted", where, "business-rule")
+    if (version := export.version(stored.resource)) != revision.previous:
+        text = f"The registered version is {version}, PreviousVersion says {revision.previous}"
+        raise refused(VERSION_ERROR, text, where, "conflict")
+    if _plain(export.unique_id(stored.resource)) != _plain(found.unique_id):
+        text = f"The {found.kind} with this logicalID has another uniqueId"
+        raise refused(IDENTIFIER_ERROR, text, where, "business-rule")
+    if found.entry_uuid and found.entry_uuid != export.entry_id(stored.resource):
+        others = await _of_uuid(found.entry_uuid, work.server)
+        if others:
+            raise refused(IDENTIFIER_ERROR, "The id of the new version is in use", where, "duplicate")
+    work.named[found.id] = stored.stored.reference
+
+
+async def _revise(revision: Revision, work: Work) -> None:
+    found = revision.found
+    stored = work.found[work.named[found.id]]
+    before = work.now(stored)
+    if found.kind == "DocumentEntry":
+        attachment: Resource = before.get("content", [{}])[0].get("attachment", {})
+        _check_content(found, attachment)
+        sent = entry_to_reference(found, _master(found), dict(attachment), work.patient, work.context)
+        after = revised(before, sent)
+    else:
+        after = _revised_folder(before, folder_to_list(found, {}, [], work.patient, work.context))
+    work.changed[stored.stored.reference] = {**after, "identifier": _identifiers(before, revision)}
+    work.members.append(stored.stored.reference)
+
+
+def _check_content(found: RegistryObject, attachment: Resource) -> None:
+    """A document's bytes never change: other ones are a document that replaces it."""
+    size, digest = found.slot("size"), found.slot("hash").lower()
+    told = export.hexadecimal(attachment.get("hash", ""))
+    if (size and "size" in attachment and size != str(attachment["size"])) or (
+        digest and told and digest != told
+    ):
+        text = "The size or hash is not that of the document: its content is not updated but replaced"
+        raise refused(UPDATE_ERROR, text, _where(found), "business-rule")
+
+
+def _revised_folder(stored: Resource, sent: Resource) -> Resource:
+    """The folder with other metadata; its members stay, and it was changed now."""
+    said = ("title", "note")
+    changed = {name: value for name, value in stored.items() if name not in said}
+    changed |= {name: sent[name] for name in said if name in sent}
+    told = (SLOT, f"{EXTENSION}ihe-designationType")
+    others = [e for e in stored.get("extension", ()) if e.get("url") not in told]
+    changed["extension"] = [*others, *(e for e in sent.get("extension", ()) if e.get("url") in told)]
+    changed["date"] = instant(now())
+    pruned: Resource = prune(changed)
+    return pruned
+
+
+def _identifiers(stored: Resource, revision: Revision) -> list[Resource]:
+    """The identifiers with the entryUUID of the next version; former ones are old, the logicalID stays."""
+    version, logical = revision.previous + 1, export.logical_id(stored)
+    former = export.entry_id(stored)
+    uuid = revision.found.entry_uuid
+    if not uuid or uuid in (former, logical):
+        uuid = export.version_id(logical, version)
+    new = {
+        "use": "official",
+        "system": URI,
+        "value": uuid,
+        "extension": [{"url": VERSION_NUMBER, "valueInteger": version}],
+    }
+    kept = []
+    for identifier in stored.get("identifier", ()):
+        if identifier.get("system") == URI and str(identifier.get("value", "")).lower() == former:
+            identifier = {**identifier, "use": "old"}
+        kept.append(identifier)
+    values = {i.get("value") for i in kept if i.get("use") == "secondary"}
+    if logical not in values:
+        kept.append({"use": "secondary", "system": URI, "value": logical})
+    return [new, *kept]
+
+
+# --- whose, and who
+
+
+async def _check_patient(resource: Resource, work: Work, where: str) -> None:
+    """Raises MappingError: it is not known to be of the submission's patient."""
+    [identifier] = work.patient["identifier"]
+    subject: Resource = resource.get("subject", {})
+    name = str(subject.get("reference", ""))
+    own = {"system": f"urn:oid:{work.server.settings.xds_source_id}", "value": name.rpartition("/")[2]}
+    numbers = [own, *([subject["identifier"]] if "identifier" in subject else [])]
+    if name.startswith("Patient/"):
+        stored = await work.server.repository.find("Patient", name.removeprefix("Patient/"))
+        if stored is not None and not stored.deleted:
+            numbers += json.stored(stored.body).get("identifier", [])
+    if all(
+        number.get("system") != identifier["system"] or number.get("value") != identifier["value"]
+        for number in numbers
+    ):
+        text = "The registered object is not of the patient of the submission set"
+        raise refused(PATIENT_ERROR, text, where, "business-rule")
+    work.patient["reference"] = name
+
+
+async def _authors(listed: Resource, work: Work) -> tuple[set[Party], set[Party]]:
+    """Who submits, as the submission set says: where nobody asserts it, it is the sender's word."""
+    organizations = (e.get("valueReference") for e in listed.get("extension", ()) if "authorOrg" in e["url"])
+    authors = [each for each in (listed.get("source"), *organizations) if each]
+    known = {entry["fullUrl"]: entry["resource"] for entry in work.context.mentioned}
+    return await parties({"author": authors}, work.server, known)
+
+
+def _agents(work: Work) -> list[Resource]:
+    named = [
+        {"who": {"identifier": {"system": system, "value": value} if system else {"value": value}}}
+        for system, value in sorted(work.asks[0] | work.asks[1])
+    ]
+    return named or [{"who": {"display": work.context.source.name}}]
+
+
+# --- the transaction's parts
+
+
+async def _mentioned(work: Work) -> tuple[dict[str, str], list[Resource]]:
+    """The persons and organizations that the metadata name: where they are, and entries for new ones."""
+    entries = {entry["fullUrl"]: entry for entry in work.context.mentioned}
+    keys = {url: key for url, entry in entries.items() if (key := key_of(entry)) is not None}
+    found = await find(keys.values(), work.server)
+    targets: dict[str, str] = {}
+    created = []
+    for url, entry in entries.items():
+        key = keys.get(url)
+        matches = [match for match in found.get(key, ()) if match.resource] if key else []
+        if matches:
+            targets[url] = matches[-1].stored.reference
+        elif key and key.id:
+            targets[url] = f"{key.type}/{key.id}"
+            created.append(_put({**entry["resource"], "id": key.id}, targets[url]))
+        else:
+            created.append(entry)
+    return targets, created
+
+
+def _put(resource: Resource, reference: str, **conditions: str) -> Resource:
+    request = {"method": "PUT", "url": reference, **conditions}
+    return {"fullUrl": reference, "resource": resource, "request": request}
+
+
+async def _of_uuid(uuid: str, server: Server) -> list[Found]:
+    """The documents and lists that have, or had, this entryUUID."""
+    uuid = f"urn:uuid:{uuid.removeprefix('urn:uuid:')}"
+    keys = [identifier_key(type, {"system": URI, "value": uuid}) for type in ("DocumentReference", "List")]
+    found: dict[Any, list[Found]] = await find(keys, server)
+    return [match for matches in found.values() for match in matches if match.resource]
+
+
+def _master(found: RegistryObject) -> Element:
+    identifier = unique_id_to_identifier(found.unique_id)
+    if identifier is None:
+        text = f"The uniqueId of {_where(found)} is neither an OID nor a UUID"
+        raise refused(METADATA_ERROR, text, _where(found), "value")
+    return identifier
+
+
+def _plain(unique_id: str) -> str:
+    return unique_id.removeprefix("urn:oid:")
+
+
+def _where(found: RegistryObject) -> str:
+    return f"{found.kind} {found.id!r}"

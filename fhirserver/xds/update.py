@@ -1,0 +1,35 @@
+"""Update Document Set (ITI-57): into the inbox like every submission, and what became of it.
+
+https://profiles.ihe.net/ITI/TF/Volume2/ITI-57.html, docs/feeds/xds.md
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from fhirserver.feeds.envelope import open_envelope
+from fhirserver.xds.publish import answer_of
+from fhirserver.xds.request import SOAPRequest
+from mappings.cda.xml import Node
+
+KIND: Final = "xds-update"
+
+
+async def update(request: SOAPRequest) -> Node:
+    """Store the message as it came, have it processed, and say what became of it.
+
+    Raises:
+        XDSRefusal: it was refused, or is not done yet.
+        Unavailable: it is not stored.
+    """
+    envelope = replace(
+        open_envelope(KIND, request.message.envelope, request.origin.channel),
+        event=request.action.rpartition(":")[2],
+    )
+    receipt = await request.receiver.receive(
+        request.raw,
+        KIND,
+        request.origin,
+        content_type=request.content_type,
+        envelope=request.receiver.admit(envelope, request.origin),
+    )
+    return await answer_of(receipt, request, "Registry")
