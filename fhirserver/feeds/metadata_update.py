@@ -24,9 +24,10 @@ from fhirserver.storage.items import Item
 from fhirserver.storage.repository import now
 from mappings.cda.context import Context
 from mappings.cda.datatypes import URI
-from mappings.core.bundle import prune
+from mappings.cda.xml import Node
+from mappings.core.bundle import KEY_SYSTEM, prune
 from mappings.core.codes import UUID
-from mappings.core.result import Element
+from mappings.core.result import Element, Unreadable
 from mappings.core.source import Source
 from mappings.core.versions import VERSION_NUMBER
 from mappings.xds import export
@@ -46,7 +47,7 @@ from mappings.xds.update import (
     read_update,
     refused,
 )
-from mappings.xds.vihf import assertion_of, read_assertion
+from mappings.xds.vihf import Assertion, assertion_of, read_assertion
 
 ROUNDS: Final = 8
 """So often is an update decided again because others changed what it is about."""
@@ -95,7 +96,7 @@ class Work:
         if reference not in self.found:
             await _check_patient(found.resource, self, where)
             self.found[reference] = found
-        return found
+        return self.found[reference]
 
     def now(self, found: Found) -> Resource:
         """What it has become by now."""
@@ -111,8 +112,7 @@ async def perform(raw: bytes, item: Item, source: Source, server: Server) -> Don
         FHIRError: what it would lead to is refused.
     """
     update, security = await asyncio.to_thread(read_update, raw, item.content_type)
-    assertion = None if security is None else assertion_of(security)
-    stated = None if assertion is None else read_assertion(assertion)
+    stated = _assertion(security)
     for round in range(ROUNDS):
         work = Work(update, server, Context(source, issues=list(update.issues)), item.id)
         if stated is not None:
@@ -134,6 +134,15 @@ async def perform(raw: bytes, item: Item, source: Source, server: Server) -> Don
     raise AssertionError("the last round returns or raises")
 
 
+def _assertion(security: Node | None) -> Assertion | None:
+    """Who asks, as the security header says; the door has refused it where it must be right."""
+    try:
+        node = None if security is None else assertion_of(security)
+        return None if node is None else read_assertion(node)
+    except Unreadable:
+        return None
+
+
 async def _bundle(work: Work) -> Resource | None:
     """The transaction; None when it has been done already."""
     own, server = work.update.submission_set, work.server
@@ -152,6 +161,9 @@ async def _bundle(work: Work) -> Resource | None:
         raise refused(METADATA_ERROR, text, "patientId", "value")
     work.patient = {"identifier": [identifier], "reference": ""}
     for revision in work.update.revisions:
+        if cx_to_identifier(revision.found.patient_id) != identifier:
+            text = "The patientId is not that of the submission set"
+            raise refused("XDSPatientIdDoesNotMatch", text, _where(revision.found), "business-rule")
         await _find_revised(revision, work)
     for revision in work.update.revisions:
         await _revise(revision, work)
@@ -329,6 +341,7 @@ def _agents(work: Work) -> list[Resource]:
     named = [
         {"who": {"identifier": {"system": system, "value": value} if system else {"value": value}}}
         for system, value in sorted(work.asks[0] | work.asks[1])
+        if not system.startswith(KEY_SYSTEM)
     ]
     return named or [{"who": {"display": work.context.source.name}}]
 

@@ -60,9 +60,8 @@ async def change(target: str, original: str, new: str, work: "Work") -> None:
             work.gone.append(reference)
     elif new == DELETED:
         await _check_author(before, work)
-        work.changed[reference] = (
-            withdrawn(before) if is_document else {**before, "status": "entered-in-error"}
-        )
+        after = withdrawn(before) if is_document else {**before, "status": "entered-in-error"}
+        work.changed[reference] = after
         if is_document:
             work.deleted.append(reference)
     else:

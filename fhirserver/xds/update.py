@@ -30,6 +30,7 @@ async def update(request: SOAPRequest) -> Node:
         KIND,
         request.origin,
         content_type=request.content_type,
+        issues=request.remarks,
         envelope=request.receiver.admit(envelope, request.origin),
     )
     return await answer_of(receipt, request, "Registry")

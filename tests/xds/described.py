@@ -63,6 +63,11 @@ def _value(text: str) -> str:
     return f"<Value>{escape(text)}</Value>"
 
 
+def id_of(association: str) -> str:
+    """The id of an association as it was written."""
+    return association.partition(chr(34))[2].partition(chr(34))[0]
+
+
 def _id(*parts: str) -> str:
     return "i" + hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
 
