@@ -1,5 +1,6 @@
 """https://hl7.org/fhir/R4/binary.html#rest: a Binary as its content, or as a resource"""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING
 import pybase64
 
 from fhirserver.errors import RangeNotSatisfiable
-from fhirserver.interactions import parts
+from fhirserver.interactions import forms, parts
+from fhirserver.interactions.inert import INERT
 from fhirserver.model import json, xml
 from fhirserver.model.media_types import JSON, WILDCARDS, XML, MediaRange, ranges
 from fhirserver.model.subset import Subset
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
 
 HELD = 1024 * 1024
 """Content of more bytes is sent in pieces."""
-# Content may be anything, a page with scripts as well: it must not act in the name of this origin.
-INERT = {"Content-Security-Policy": "sandbox; default-src 'none'", "Accept-Ranges": "bytes"}
-
 _range = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII).fullmatch
 
 
@@ -32,7 +31,8 @@ async def result(stored: Stored, part: Subset, request: Request, server: "Server
         RangeNotSatisfiable.
     """
     if not _wants_resource(stored, request):
-        return await _content(stored, request, server)
+        shown = await _shown(stored, request, server)
+        return shown or await _content(stored, request, server)
     answer = Result(200, etag=stored.etag, last_modified=stored.updated)
     if (
         request.streams
@@ -98,6 +98,31 @@ async def _encoded(
     yield pybase64.b64encode(rest) + after
 
 
+# --- as what is made of it
+
+
+async def _shown(stored: Stored, request: Request, server: "Server") -> Result | None:
+    """The file that a CDA document embeds, or its page, where that is wanted and the document is not; None:
+    the content is served as it is."""
+    own = stored.content_type.partition(";")[0].strip().lower()
+    wanted = [each for each in ranges(request.headers.get("accept", "")) if each.quality > 0]
+    if own not in forms.XML or not wanted or any(forms.matches(each, own) for each in wanted):
+        return None
+    made = await asyncio.to_thread(forms.made_of, await _bytes(stored, server))
+    for each in wanted:
+        for form in made:
+            if forms.matches(each, form.media_type):
+                headers = {**form.headers, "Vary": "Accept"}
+                return Result(200, form.made, form.served_as, last_modified=stored.updated, headers=headers)
+    return None
+
+
+async def _bytes(stored: Stored, server: "Server") -> bytes:
+    if stored.blob:
+        return await server.blobs.get(stored.blob)
+    return pybase64.b64decode(json.stored(stored.body).get("data", ""))
+
+
 # --- as its content
 
 
@@ -106,7 +131,7 @@ async def _content(stored: Stored, request: Request, server: "Server") -> Result
     headers = dict(INERT)
     if context := resource.get("securityContext", {}).get("reference"):
         headers["X-Security-Context"] = context
-    content = b"" if stored.blob else pybase64.b64decode(resource.get("data", ""))
+    content = b"" if stored.blob else await _bytes(stored, server)
     length = await server.blobs.length(stored.blob) if stored.blob else len(content)
     wanted = _wanted(request, stored.etag, length)
     start, end = wanted or (0, length)

@@ -5,38 +5,24 @@ original bytes: what the Accept header asks for, else the first of these that th
 """
 
 import asyncio
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pybase64
 
 from fhirserver.errors import Gone, NotAcceptable, NotFound, Unprocessable
 from fhirserver.interactions import binary
+from fhirserver.interactions.forms import HTML, XML, Form, attached_to, made_of, matches
 from fhirserver.interactions.prepare import check_id
 from fhirserver.model import json, reference
 from fhirserver.model.json import Resource
-from fhirserver.model.media_types import WILDCARDS, MediaRange, ranges
+from fhirserver.model.media_types import ranges
 from fhirserver.model.subset import Subset
 from fhirserver.operations import inputs
 from fhirserver.request import Request, Result
-from fhirserver.storage.documents import Stored
-from mappings import cda
-from mappings.core.result import Unreadable
 
 if TYPE_CHECKING:
     from fhirserver.server import Server
-
-HTML: Final = "text/html"
-XML: Final = ("text/xml", "application/xml", "application/xslt+xml", "application/hl7-cda+xml")
-PAGE: Final = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src '{cda.STYLE_HASH}'; img-src data:; base-uri 'none'; "
-        "form-action 'none'; sandbox allow-popups"
-    ),
-    "Referrer-Policy": "no-referrer",
-}
-"""Sent with a page: even if something slipped into it, it could do nothing and load nothing."""
 
 _ENDING: Final = {
     "application/pdf": "pdf",
@@ -49,27 +35,18 @@ _ENDING: Final = {
     HTML: "html",
     **dict.fromkeys(XML, "xml"),
 }
-_MEDIA_TYPE: Final = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """One way to show a document: its media type, and what is behind it (a Binary, or bytes made here)."""
-
-    media_type: str
-    stored: Stored | None = None
-    made: bytes = b""
 
 
 async def content(request: Request, server: "Server") -> Result:
-    """The document in the form that is wanted most; ``original=true`` gives the bytes as they were received.
+    """The document in the form that is wanted most; ``original=true`` gives the bytes as they were received,
+    ``attachment`` a file that is attached to a section of it.
 
     Raises:
         NotFound, Gone: there is no such DocumentReference, or its content is not here.
         NotAcceptable: it has no form of a wanted type; the text names those it has.
         Unprocessable: its content is kept elsewhere.
     """
-    given = inputs.read(request, server, ("original",))
+    given = inputs.read(request, server, ("original", "attachment"))
     document = await found(request, server)
     attachments = [each.get("attachment", {}) for each in document.get("content", ())]
     if not attachments:
@@ -77,6 +54,8 @@ async def content(request: Request, server: "Server") -> Result:
     originals = [await original_of(attachment, server) for attachment in attachments]
     if given.flag("original"):
         return await _answer(originals[0], request, server)
+    if name := given.text("attachment"):
+        return await _answer(await _attached(name, originals, server), request, server)
     chosen = _choose(await _forms(originals, server), request)
     return await _answer(chosen, request, server)
 
@@ -108,6 +87,18 @@ async def original_of(attachment: Resource, server: "Server") -> Form:
     return Form(own or media_type, stored)
 
 
+async def _attached(name: str, originals: list[Form], server: "Server") -> Form:
+    """Raises NotFound with the names that there are."""
+    files: dict[str, Form] = {}
+    for original in originals:
+        if original.media_type in XML:
+            files |= await asyncio.to_thread(attached_to, await bytes_of(original, server))
+    if name not in files:
+        known = ", ".join(sorted(files)) or "none"
+        raise NotFound(f"There is no file {name[:64]!r} attached; there are {known}", expression="attachment")
+    return files[name]
+
+
 async def _forms(originals: list[Form], server: "Server") -> list[Form]:
     """All forms, the best for people first: files that show themselves, what is in the CDA, the original."""
     files = [form for form in originals if form.media_type not in XML]
@@ -121,19 +112,7 @@ async def _forms(originals: list[Form], server: "Server") -> list[Form]:
 async def _made(original: Form, server: "Server") -> list[Form]:
     """What can be made of a CDA document; nothing of other XML."""
     raw = await bytes_of(original, server)
-    return await asyncio.to_thread(_read, raw)
-
-
-def _read(raw: bytes) -> list[Form]:
-    try:
-        document = cda.read(raw)
-        inside = document.content
-    except Unreadable:
-        return []
-    if inside is not None:
-        media_type = inside.media_type.lower()
-        return [Form(media_type, made=inside.data)] if _MEDIA_TYPE.fullmatch(media_type) else []
-    return [Form(HTML, made=cda.to_page(document))] if document.level > 1 else []
+    return await asyncio.to_thread(made_of, raw)
 
 
 async def bytes_of(form: Form, server: "Server") -> bytes:
@@ -142,14 +121,6 @@ async def bytes_of(form: Form, server: "Server") -> bytes:
     if form.stored.blob:
         return await server.blobs.get(form.stored.blob)
     return pybase64.b64decode(json.stored(form.stored.body).get("data", ""))
-
-
-def _is_utf8(content: bytes) -> bool:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _choose(forms: list[Form], request: Request) -> Form:
@@ -163,19 +134,10 @@ def _choose(forms: list[Form], request: Request) -> Form:
         if each.quality <= 0:
             continue
         for form in forms:
-            if form.media_type not in refused and _matches(each, form.media_type):
+            if form.media_type not in refused and matches(each, form.media_type):
                 return form
     known = ", ".join(dict.fromkeys(form.media_type for form in forms))
     raise NotAcceptable(f"The document can be had as {known}")
-
-
-def _matches(wanted: MediaRange, media_type: str) -> bool:
-    """Browsers accept any XML at a lower quality: that is no wish to see the original."""
-    if wanted.name in WILDCARDS:
-        return wanted.name == "*/*" or media_type.startswith(wanted.name[:-1])
-    if wanted.name.endswith("/*"):
-        return media_type.startswith(wanted.name[:-1])
-    return wanted.name == media_type or (wanted.quality >= 1 and wanted.name in XML and media_type in XML)
 
 
 def _wants_resource(request: Request) -> bool:
@@ -198,12 +160,7 @@ async def _answer(form: Form, request: Request, server: "Server") -> Result:
         resource: dict[str, Any] = {"resourceType": "Binary", "contentType": form.media_type, "data": data}
         return Result(200, json.format(resource))
     else:
-        text = form.media_type.startswith("text/") and _is_utf8(form.made)
-        media_type = f"{form.media_type}; charset=utf-8" if text else form.media_type
-        result = Result(
-            200, form.made, media_type, headers=dict(PAGE if form.media_type == HTML else binary.INERT)
-        )
-        result.headers.pop("Accept-Ranges", None)
+        result = Result(200, form.made, form.served_as, headers=form.headers)
     if not _wants_resource(request):
         result.headers["Content-Disposition"] = f'inline; filename="{name}"'
     return result

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Final
+from urllib.parse import quote
 
 import pybase64
 
@@ -75,19 +76,24 @@ _IMAGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file that the narrative shows: of a picture the base64 is kept, of others only the type."""
+    """A file that the narrative shows: of a picture the base64 is kept, of others the type, and where they
+    are there their size in bytes."""
 
     media_type: str
     encoded: str = field(default="", repr=False)
+    size: int = 0
 
 
 def media_of(root: Node) -> dict[str, Media]:
     """The files of a document by the ID that renderMultiMedia names, pictures checked to be pictures."""
     found: dict[str, Media] = {}
-    for node in root.iter("observationMedia", "regionOfInterest"):
+    for node in root.iter("regionOfInterest"):
         value = node.find("value")
         if (name := node.get("ID")) and value is not None:
             found.setdefault(name, _media(value))
+    for position, node in enumerate(root.iter("observationMedia"), 1):
+        if (value := node.find("value")) is not None:
+            found.setdefault(node.get("ID") or f"file-{position}", _media(value))
     return found
 
 
@@ -98,14 +104,16 @@ def to_html(text: Node, media: Mapping[str, Media]) -> str:
 
 def _media(value: Node) -> Media:
     media_type = (value.get("mediaType") or "").strip().lower()
-    start = _IMAGES.get(media_type)
-    if start is None or (value.get("representation") or "").upper() != "B64":
+    if (value.get("representation") or "").upper() != "B64":
         return Media(media_type)
+    start = _IMAGES.get(media_type)
     encoded = "".join(text_of(value).split())
     try:
         data = pybase64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         return Media(media_type)
+    if start is None:
+        return Media(media_type, size=len(data))
     return (
         Media(media_type, pybase64.b64encode_as_string(data)) if data.startswith(start) else Media(media_type)
     )
@@ -174,16 +182,26 @@ def _link(node: Node, media: Mapping[str, Media]) -> Iterator[str]:
 
 
 def _shown(node: Node, media: Mapping[str, Media]) -> Iterator[str]:
-    """The pictures themselves; of another file that it is there."""
+    """The pictures themselves, and links to other files; of one without content that it is not there."""
     caption = text_of(node.find("caption"))
     for name in (node.get("referencedObject") or "").split():
         found = media.get(name)
         if found is not None and found.encoded:
             source = f"data:{found.media_type};base64,{found.encoded}"
             yield f'<img alt="{escape(caption or name)}" src="{source}">'
+        elif found is not None and found.size:
+            yield file_link(name, found, caption)
         else:
             kind = found.media_type if found is not None else ""
             yield f'<span class="m">[{escape(" ".join(filter(None, (caption or name, kind))))}]</span>'
+
+
+def file_link(name: str, file: Media, title: str) -> str:
+    """A link to a file of the document: the page's own address with ``attachment=name``."""
+    size = f"{max(1, file.size // 1024)} Ko"
+    kind = file.media_type.rpartition("/")[2].upper()
+    text = escape(f"{title or name} ({kind}, {size})")
+    return f'<a href="?attachment={quote(name, safe="")}">{text}</a>'
 
 
 def _attributes(node: Node) -> str:

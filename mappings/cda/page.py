@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Final
 
+from mappings.cda.attachments import attachments
 from mappings.cda.document import ClinicalDocument
-from mappings.cda.narrative import Media, media_of, to_html
+from mappings.cda.narrative import Media, file_link, media_of, to_html
 from mappings.cda.xml import Node, text_of
 from mappings.core.identity import INS_TYPES
 from mappings.core.times import HL7Time, NotATime, parse
@@ -50,9 +51,18 @@ def to_page(document: ClinicalDocument) -> bytes:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
         f"<header><h1>{escape(title)}</h1><dl>{''.join(_facts(document.root))}</dl></header>"
-        f"<main>{body or '<p>Ce document n’a pas de texte.</p>'}</main></body></html>"
+        f"<main>{body or '<p>Ce document n’a pas de texte.</p>'}{''.join(_files(document, media))}</main>"
+        "</body></html>"
     )
     return page.encode("utf-8", "replace")
+
+
+def _files(document: ClinicalDocument, media: Mapping[str, Media]) -> Iterator[str]:
+    """Links to the files that are attached and no pictures, whether or not the narrative mentions them."""
+    titles = {name: file.title for name, file in attachments(document).items()}
+    links = [file_link(name, media[name], title) for name, title in titles.items() if media[name].size]
+    if links:
+        yield f"<section><h2>Pièces jointes</h2><ul><li>{'</li><li>'.join(links)}</li></ul></section>"
 
 
 def _section(section: Node, media: Mapping[str, Media], depth: int) -> Iterator[str]:

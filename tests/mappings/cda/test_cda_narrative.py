@@ -126,9 +126,7 @@ def media(media_type: str, encoded: str) -> str:
         ("image/gif", PIXEL, True),
         ("image/gif", f"\n {PIXEL[:10]}\n{PIXEL[10:].rstrip('=')} ", True),
         ("image/png", PIXEL, False),
-        ("image/svg+xml", PIXEL, False),
         ("image/gif", "%%%", False),
-        ("application/pdf", PIXEL, False),
     ],
 )
 def test_pictures_are_shown_when_they_are_pictures(media_type: str, encoded: str, is_shown: bool) -> None:
@@ -136,6 +134,19 @@ def test_pictures_are_shown_when_they_are_pictures(media_type: str, encoded: str
     made = page(text, media(media_type, encoded))
     assert (f'<img alt="Schéma" src="data:{media_type};base64,{PIXEL}">' in made) is is_shown
     assert is_shown or f"[Schéma {media_type}]" in made
+
+
+@pytest.mark.parametrize(
+    ("media_type", "encoded", "expected"),
+    [
+        ("application/pdf", PIXEL, '<a href="?attachment=m">Schéma (PDF, 1 Ko)</a>'),
+        ("image/svg+xml", PIXEL, '<a href="?attachment=m">Schéma (SVG+XML, 1 Ko)</a>'),
+        ("application/pdf", "%%%", '<span class="m">[Schéma application/pdf]</span>'),
+    ],
+)
+def test_other_files_are_linked(media_type: str, encoded: str, expected: str) -> None:
+    text = "<renderMultiMedia referencedObject='m'><caption>Schéma</caption></renderMultiMedia>"
+    assert expected in page(text, media(media_type, encoded))
 
 
 @pytest.mark.parametrize(
