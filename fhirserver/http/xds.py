@@ -8,11 +8,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fhirserver import metrics
-from fhirserver.errors import FHIRError
+from fhirserver.errors import FHIRError, NotFound
 from fhirserver.http.bodies import headers_of, read
 from fhirserver.http.feeds import address_of
+from fhirserver.http.forwarded import BASE_PATH, Proxies
 from fhirserver.logs import AccessLog
+from fhirserver.server import refusal
 from fhirserver.settings import Settings
+from fhirserver.xds import description
 from fhirserver.xds.endpoint import Endpoint, Reply, faulty
 from fhirserver.xds.request import CHANNEL, PLACES
 from mappings.xds.soap.faults import Fault
@@ -28,6 +31,7 @@ PATH = "/xds"
 def xds_routes(server: "Server", receiver: "Receiver", settings: Settings) -> list[Route]:
     endpoint = Endpoint(server, receiver)
     access_log = AccessLog(settings.log_level)
+    proxies = Proxies(settings.trusted_proxies, server.base_url)
 
     def route(path: str, place: str) -> Route:
         async def post(request: Request) -> Response:
@@ -44,9 +48,31 @@ def xds_routes(server: "Server", receiver: "Receiver", settings: Settings) -> li
             )
             return Response(reply.body, reply.status, {"Content-Type": reply.content_type})
 
-        return Route(path, post, methods=["POST"])
+        async def get(request: Request) -> Response:
+            return _described(request, place, proxies)
+
+        async def endpoint_at(request: Request) -> Response:
+            return await (post if request.method == "POST" else get)(request)
+
+        return Route(path, endpoint_at, methods=["GET", "POST"])
 
     return [route(PATH, ""), *(route(f"{PATH}/{place}", place) for place in PLACES)]
+
+
+def _described(request: Request, place: str, proxies: Proxies) -> Response:
+    """The WSDL (``?wsdl``) of an endpoint, or a schema that it names (``?xsd=``)."""
+    try:
+        query = {name.lower(): value for name, value in request.query_params.items()}
+        if "xsd" in query:
+            return Response(description.schema(query["xsd"]), media_type=description.MEDIA_TYPE)
+        if "wsdl" not in query:
+            raise NotFound("Messages are sent with POST; ?wsdl describes them")
+        base = proxies.base_url(request.client.host if request.client else "", headers_of(request.scope))
+        location = base.removesuffix(BASE_PATH) + request.url.path
+        return Response(description.wsdl(place, location), media_type=description.MEDIA_TYPE)
+    except FHIRError as error:
+        result = refusal(error)
+        return Response(result.body, result.status, media_type=result.content_type)
 
 
 async def _answer(

@@ -12,7 +12,7 @@ from lxml import etree
 
 from mappings.cda.xml import Node, parse
 from mappings.core.result import Unreadable
-from mappings.xds.soap.faults import SOAP, SOAP11, WSA, WSSE, Fault
+from mappings.xds.soap.faults import PREFIXES, SOAP, SOAP11, WSA, WSSE, Fault
 
 ANONYMOUS: Final = "http://www.w3.org/2005/08/addressing/anonymous"
 _ROLES: Final = {
@@ -96,7 +96,9 @@ def _read(root: Node, blocks: list[Node], action: str, message_id: str) -> Envel
 
 def write(body: Node, action: str, relates_to: str = "", headers: Sequence[Node] = ()) -> bytes:
     """An answer: the envelope around an element, as UTF-8."""
-    envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"soap": SOAP, "wsa": WSA})
+    envelope = etree.Element(
+        f"{{{SOAP}}}Envelope", nsmap={prefix: space for space, prefix in PREFIXES.items()}
+    )
     header = etree.SubElement(envelope, f"{{{SOAP}}}Header")
     etree.SubElement(header, f"{{{WSA}}}Action", {f"{{{SOAP}}}mustUnderstand": "true"}).text = action
     etree.SubElement(header, f"{{{WSA}}}MessageID").text = f"urn:uuid:{uuid.uuid4()}"

@@ -11,6 +11,8 @@ SOAP: Final = "http://www.w3.org/2003/05/soap-envelope"
 SOAP11: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 WSA: Final = "http://www.w3.org/2005/08/addressing"
 WSSE: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+PREFIXES: Final = {SOAP: "soap", WSA: "wsa", WSSE: "wsse"}
+"""Some clients (zeep) look up the prefixes of a fault's codes in the envelope: it declares them."""
 FAULT_ACTION: Final = "http://www.w3.org/2005/08/addressing/fault"
 SOAP_FAULT_ACTION: Final = "http://www.w3.org/2005/08/addressing/soap/fault"
 _XML_LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -54,8 +56,8 @@ class Fault(Exception):
         etree.SubElement(code, f"{{{SOAP}}}Value").text = f"soap:{self.code}"
         for namespace, name in self.subcodes:
             code = etree.SubElement(code, f"{{{SOAP}}}Subcode")
-            value = etree.SubElement(code, f"{{{SOAP}}}Value", nsmap={"sub": namespace})
-            value.text = f"sub:{name}"
+            value = etree.SubElement(code, f"{{{SOAP}}}Value")
+            value.text = f"{PREFIXES[namespace]}:{name}"
         reason = etree.SubElement(fault, f"{{{SOAP}}}Reason")
         etree.SubElement(reason, f"{{{SOAP}}}Text", {_XML_LANG: "en"}).text = self.text
         return fault
