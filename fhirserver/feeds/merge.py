@@ -20,6 +20,7 @@ _UNITED_OF: Final = {
         "address": ("use",),
         "link": ("type", "other"),
     },
+    "List": {**_UNITED, "entry": ("item",)},
     "Encounter": {**_UNITED, "participant": ("type",), "account": ("reference",)},
 }
 """List -> what items of one kind have in common: those sent replace those stored of the same kind."""

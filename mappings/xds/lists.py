@@ -3,7 +3,8 @@
 from typing import Final
 
 from mappings.cda.context import Context
-from mappings.core.bundle import prune
+from mappings.cda.datatypes import URI
+from mappings.core.bundle import change, full_url, prune
 from mappings.core.result import Element
 from mappings.xds.datatypes import (
     author_to_reference,
@@ -16,7 +17,9 @@ from mappings.xds.datatypes import (
 from mappings.xds.document_entry import IS_ARCHIVED, uuid_identifiers
 from mappings.xds.kept import as_sent, as_sent_extension, sent_slots, slot_extensions
 from mappings.xds.metadata import CONTENT_TYPE_CODE, FOLDER_CODE, SOURCE_ID, Classification, RegistryObject
+from mappings.xds.submission import Subset
 
+ASSUMED: Final = frozenset(("status", "mode", "code"))
 _LIST_TYPES: Final = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes"
 EXTENSION: Final = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/"
 
@@ -66,6 +69,33 @@ def folder_to_list(
         }
     )
     return result
+
+
+def folder_additions(subset: Subset, urls: dict[str, str], patient: Element) -> list[Element]:
+    """Entries for the folders that were registered before and get members of this submission.
+
+    Beside the members they only say what an existing folder says already (``ASSUMED``).
+    """
+    added: dict[str, list[Element]] = {}
+    known = {subset.submission_set.id, *(folder.id for folder in subset.folders)}
+    for each in subset.associations:
+        if each.type == "HasMember" and each.source not in known and each.target in urls:
+            added.setdefault(each.source.lower(), []).append({"item": {"reference": urls[each.target]}})
+    return [
+        change(
+            full_url("List", URI, folder),
+            {
+                "resourceType": "List",
+                "status": "current",
+                "mode": "working",
+                "code": {"coding": [{"system": _LIST_TYPES, "code": "folder"}]},
+                "subject": {"reference": patient["reference"]},
+                "entry": members,
+            },
+            {"system": URI, "value": folder},
+        )
+        for folder, members in added.items()
+    ]
 
 
 def _list(found: RegistryObject, code: str, master: Element, patient: Element) -> Element:

@@ -14,6 +14,7 @@ from mappings.cda.patient import (
 )
 from mappings.cda.relatives import relatives
 from mappings.core.bundle import full_url, mention, post, prune, transaction
+from mappings.core.effects import Effects
 from mappings.core.identity import ins_values, is_ins
 from mappings.core.result import Element, Held, Issue, Mapped, Unreadable
 from mappings.core.source import Source
@@ -21,7 +22,7 @@ from mappings.xds.arrivals import arrival, sender
 from mappings.xds.datatypes import cx_to_identifier, source_patient_info, unique_id_to_identifier
 from mappings.xds.document_entry import elsewhere, entry_to_reference
 from mappings.xds.kept import ASSOCIATION
-from mappings.xds.lists import folder_to_list, submission_set_to_list
+from mappings.xds.lists import ASSUMED, folder_additions, folder_to_list, submission_set_to_list
 from mappings.xds.metadata import RegistryObject
 from mappings.xds.submission import Document, Submission, Subset
 from mappings.xds.versions import document_url, superseded
@@ -56,6 +57,7 @@ class _Building:
     demographics: Element = field(default_factory=dict)
     documents: dict[str, cda.ClinicalDocument] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
+    assumed: dict[str, set[str]] = field(default_factory=dict)
     sends: bool = True
 
 
@@ -93,6 +95,7 @@ def to_bundle(submission: Submission, source: Source, *, sends: bool = True) -> 
         unread=_unread(submission),
         cleared=cda.cleared(building.clinical),
         patient=f"{identifier['system']}|{identifier['value']}",
+        effects=Effects(assumed=building.assumed),
     )
 
 
@@ -162,6 +165,9 @@ def _add_subset(subset: Subset, building: _Building) -> None:
         members = _members(found, subset, urls, building.context)
         resource = convert(found, master, members, building.patient, building.context)
         building.entries.append(mention(urls[found.id], resource, master))
+    for addition in folder_additions(subset, urls, building.patient):
+        building.entries.append(addition)
+        building.assumed[addition["fullUrl"]] = set(ASSUMED)
 
 
 def _add_document(document: Document, subset: Subset, urls: dict[str, str], building: _Building) -> None:

@@ -15,11 +15,13 @@ import pytest
 
 from fhirserver.validation import Validator
 from mappings import cda, xds
-from mappings.core.result import Element, Held, Mapped, Unreadable
+from mappings.core.result import Element, Held, Mapped, MappingError, Unreadable
 from mappings.core.source import Source
 from mappings.xds.kept import kept_slots
 
 CASES = sorted((Path(__file__).parents[2] / "cases" / "xds").iterdir())
+REFUSED = [case for case in CASES if (case / "refused.txt").exists()]
+ACCEPTED = [case for case in CASES if case not in REFUSED]
 METADATA = "IHE_XDM/SUBSET01/METADATA.XML"
 NOTE = "IHE_XDM/SUBSET01/DOC00001.XML"
 PDF = "IHE_XDM/SUBSET01/DOC00002.PDF"
@@ -32,7 +34,7 @@ SOURCE = Source(name="test")
 def files(name: str) -> dict[str, bytes]:
     """The files of a case's zip by path."""
     case = next(case for case in CASES if case.name == name)
-    expected = {"bundle.json", "issues.txt"}
+    expected = {"bundle.json", "issues.txt", "refused.txt"}
     paths = sorted(path for path in case.rglob("*") if path.is_file() and path.name not in expected)
     return {path.relative_to(case).as_posix(): path.read_bytes() for path in paths}
 
@@ -78,7 +80,17 @@ def labels(reference: Element) -> list[str]:
     return [label["coding"][0]["code"] for label in reference["securityLabel"]]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_refused_case(case: Path) -> None:
+    with pytest.raises(MappingError) as refused:
+        mapped(files(case.name))
+    kind = type(refused.value).__name__
+    told = [f"{kind} | {i.code} {i.fault} | {i.text} | {i.location}" for i in refused.value.issues]
+    assert told == (case / "refused.txt").read_text().splitlines()
+    assert INS not in str(refused.value)
+
+
+@pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case.name)
 def test_case(case: Path, validator: Validator) -> None:
     result = mapped(files(case.name))
     bundle = copy.deepcopy(result.bundle)
