@@ -28,6 +28,7 @@ _DESCRIBED: Final = frozenset(
 )
 """The elements that a DocumentEntry says."""
 _ATTACHED: Final = frozenset(("title", "language", "creation"))
+CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _KEPT: Final = frozenset(("id", "resourceType", "meta", "masterIdentifier", "subject", "content"))
 """What an update of metadata never changes: it would be another document."""
 
@@ -117,6 +118,21 @@ def with_labels(stored: Resource, sent: Resource) -> Resource:
         if label not in labels and codes.isdisjoint(_codings(label))
     ]
     return {**stored, "securityLabel": [*labels, *new]} if new else stored
+
+
+def with_confidentiality(before: Resource, after: Resource) -> Resource:
+    """The document after a change of its labels, with the level of confidentiality that it had, where the
+    change leaves none: a label of visibility put in its place is another matter."""
+    levels = [label for label in before.get("securityLabel", ()) if _is_level(label)]
+    labels = after.get("securityLabel", [])
+    if not levels or not isinstance(labels, list) or any(_is_level(label) for label in labels):
+        return after
+    return {**after, "securityLabel": [*levels, *labels]}
+
+
+def _is_level(label: Any) -> bool:
+    codings = label.get("coding", ()) if isinstance(label, dict) else ()
+    return any(isinstance(coding, dict) and coding.get("system") == CONFIDENTIALITY for coding in codings)
 
 
 def without_label(document: Resource, system: str, code: str) -> Resource:

@@ -15,7 +15,7 @@ from fhirserver.errors import (
 )
 from fhirserver.interactions import prepare
 from fhirserver.interactions.criteria import encode, single_match
-from fhirserver.interactions.documents import IS_ARCHIVED
+from fhirserver.interactions.documents import IS_ARCHIVED, with_confidentiality
 from fhirserver.interactions.unit import Unit
 from fhirserver.interactions.update import check_match, store
 from fhirserver.model import json
@@ -89,6 +89,7 @@ async def _patch(
             raise Unprocessable(f"A patch cannot change {name}", expression=f"{request.type}.{name}")
     if request.type == "DocumentReference" and server.settings.document_patch == "metadata":
         _check_metadata(before, after)
+        after = with_confidentiality(before, after)
     try:
         after = prepare.accept(after, request, server)
     except prepare.Invalid as error:

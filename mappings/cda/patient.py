@@ -23,7 +23,7 @@ from mappings.core.identity import (
     has_valid_key,
     is_ins,
 )
-from mappings.core.result import Element, Held
+from mappings.core.result import Element, Held, Issue
 
 BIRTH_PLACE = "http://hl7.org/fhir/StructureDefinition/patient-birthPlace"
 INSEE_CODE = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
@@ -47,7 +47,7 @@ def patient_identifier(identifiers: list[Element], location: str, context: Conte
     warning; on a real one the INS must not find anybody.
 
     Raises:
-        Held: there is none.
+        Held: there is none, or there are INS of two persons.
     """
     ins, others, test = [], [], []
     for identifier in identifiers:
@@ -62,6 +62,12 @@ def patient_identifier(identifiers: list[Element], location: str, context: Conte
             context.warn_at(location, f"The INS under {oid} has a wrong key", "invariant")
             if oid in INS_TEST_OIDS:
                 test.append(identifier)
+    numbers: dict[str, set[str]] = {}
+    for identifier in ins:
+        numbers.setdefault(identifier["system"], set()).add(identifier["value"])
+    if any(len(values) > 1 for values in numbers.values()):
+        text = "There are INS of two persons"
+        raise Held(text, Issue("error", "business-rule", text, location))
     if chosen := ins + others + test:
         return chosen[0]
     raise Held("No identifier finds the patient: no INS with a valid key and no other identifier")

@@ -10,6 +10,7 @@ from typing import Any, Final
 from mappings import cda
 from mappings.cda.context import Context, referenced
 from mappings.cda.document_reference import relates_to, set_identifier, unique
+from mappings.cda.xml import parse
 from mappings.core.bundle import full_url, mention, post, transaction
 from mappings.core.identity import ins_values
 from mappings.core.result import Element, Held, Issue, Mapped, Unreadable
@@ -44,6 +45,7 @@ def to_bundle(submission: Submission, subject: Subject | None, source: Source) -
 
     Raises:
         Held: a CDA document is about another patient than the submission.
+        Unreadable: what is said to be XML is none, or not safe to read.
     """
     building = _Building(submission, subject, Context(source))
     for part in submission.documents:
@@ -149,11 +151,18 @@ def _clinical_document(
 
     Raises:
         Held: it is about another patient.
+        Unreadable: what is said to be XML is none, or not safe to read.
     """
     context = building.context
     for media_type, data in filter(None, files):
         if media_type not in _XML:
             continue
+        try:
+            parse(data)
+        except Unreadable as error:
+            raise Unreadable(
+                str(error), Issue("error", "structure", str(error), f"{part.place}.content")
+            ) from None
         try:
             read = cda.read(data)
         except Unreadable as error:

@@ -327,6 +327,48 @@ def test_a_cda_about_another_patient_is_refused(client: httpx2.Client, person: P
     assert (answer.status_code, issues(answer)[0][0].partition(":")[0]) == (422, "XDSPatientIdDoesNotMatch")
 
 
+ENTITIES = b"""<!DOCTYPE ClinicalDocument [<!ENTITY a SYSTEM "file:///etc/passwd"><!ENTITY b "&a;&a;">]>
+<ClinicalDocument xmlns="urn:hl7-org:v3"><title>&b;</title></ClinicalDocument>"""
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"<ClinicalDocument", "not well-formed"),
+        (ENTITIES, "document type declaration"),
+        (b"<a>" * 200 + b"</a>" * 200, "nested deeper"),
+    ],
+)
+@pytest.mark.parametrize("channel", ["bundle", "simplified", "metadata"])
+def test_xml_that_is_none_is_refused(
+    client: httpx2.Client, person: Person, channel: str, content: bytes, text: str
+) -> None:
+    if channel == "bundle":
+        bundle = person.submission(content)
+        bundle["entry"][1]["resource"]["content"][0]["attachment"]["contentType"] = "text/xml"
+        answer = client.post("", json=bundle)
+    elif channel == "simplified":
+        document = person.simplified(content)
+        document["content"][0]["attachment"]["contentType"] = "text/xml"
+        answer = client.post("/DocumentReference", json=document)
+    else:
+        data = base64.b64encode(content).decode()
+        binary = {"resourceType": "Binary", "contentType": "text/xml", "data": data}
+        answer = client.post("/DocumentReference/$generate-metadata", json=binary)
+    assert answer.status_code == 422
+    assert text in issues(answer)[0][0]
+    assert client.get(f"/DocumentReference?patient={person.reference}").json()["total"] == 0
+
+
+def test_other_xml_is_kept_as_a_file(client: httpx2.Client, person: Person) -> None:
+    bundle = person.submission(b"<report>all is well</report>")
+    bundle["entry"][1]["resource"]["content"][0]["attachment"]["contentType"] = "text/xml"
+    answer = client.post("", json=bundle)
+    assert answer.status_code == 200
+    told = answer.json()["entry"][1]["response"]["outcome"]["issue"]
+    assert "it cannot be read as CDA" in told[0]["diagnostics"]
+
+
 def test_a_unique_id_with_other_content_is_refused(client: httpx2.Client, person: Person) -> None:
     first = person.submission()
     client.post("", json=first)

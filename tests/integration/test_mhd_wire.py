@@ -186,6 +186,29 @@ def test_only_metadata_of_its_visibility_are_patched(
         assert "PATCH" in answer.headers["allow"]
 
 
+INVISIBLE = {"coding": [{"system": "urn:oid:1.2.250.1.213.1.1.4.13", "code": "INVISIBLE_PATIENT"}]}
+R = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}
+
+
+@pytest.mark.parametrize(
+    ("operations", "labels"),
+    [
+        ([{"op": "replace", "path": "/securityLabel/0", "value": INVISIBLE}], [N, INVISIBLE, MASKED]),
+        ([{"op": "replace", "path": "/securityLabel/0", "value": R}], [R, MASKED]),
+        ([{"op": "replace", "path": "/securityLabel", "value": [INVISIBLE]}], [N, INVISIBLE]),
+        ([{"op": "remove", "path": "/securityLabel/0"}], [N, MASKED]),
+        ([{"op": "remove", "path": "/securityLabel"}], [N]),
+        ([{"op": "remove", "path": "/securityLabel/1"}], [N]),
+    ],
+)
+def test_the_level_of_confidentiality_is_never_lost(
+    api: httpx2.Client, patient: str, operations: list[dict[str, Any]], labels: list[Any]
+) -> None:
+    _, document, _ = provide(api, submission(patient, b"x", securityLabel=[N, MASKED]))
+    body = api.patch(f"/{document}", content=json.dumps(operations), headers=PATCH).json()
+    assert body["securityLabel"] == labels
+
+
 def test_a_label_comes_and_goes_without_touching_others(api: httpx2.Client, patient: str) -> None:
     _, document, _ = provide(api, submission(patient, b"x"))
     steps = [

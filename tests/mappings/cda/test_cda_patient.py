@@ -84,3 +84,11 @@ def test_disagreeing_traits_are_a_warning() -> None:
 def test_later_version_that_names_no_parent_is_a_warning() -> None:
     mapped = cda.to_bundle(NOTE.replace(b'versionNumber value="1"', b'versionNumber value="2"'), Source())
     assert [issue.code for issue in mapped.issues] == ["incomplete"]
+
+
+def test_two_ins_of_one_kind_are_two_persons() -> None:
+    numbers = ("280026938800165", "162018885045327")
+    identifiers = [{"system": "urn:oid:1.2.250.1.213.1.4.10", "value": number} for number in numbers]
+    with pytest.raises(Held, match="two persons"):
+        patient_identifier(identifiers, "recordTarget", Context(Source()))
+    assert patient_identifier(identifiers[:1] * 2, "recordTarget", Context(Source())) == identifiers[0]
