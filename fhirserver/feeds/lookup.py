@@ -1,6 +1,5 @@
 """Which resources the entries of a mapped Bundle are about, found with few round trips."""
 
-import asyncio
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from fhirserver.model import json
 from fhirserver.model.json import Resource
+from fhirserver.search.query import Query
 from fhirserver.server import Server
 from fhirserver.storage.documents import Stored
 from fhirserver.storage.lookups import TO_DECIDE
@@ -90,12 +90,16 @@ async def find(keys: Iterable[Key], server: Server) -> dict[Key, list[Found]]:
     keys = list(dict.fromkeys(keys))
     derived = [key for key in keys if key.id]
     searched = [key for key in keys if not key.id]
-    by_id, *matches = await asyncio.gather(
-        find_ids([(key.type, key.id) for key in derived], server),
-        *(_search(key, server) for key in searched),
-    )
+    queries = [_query(key, server) for key in searched]
+    matches = await server.repository.lookups.matching_each(queries)
+    by_id = await find_ids([(key.type, key.id) for key in derived], server)
     found = {key: [by_id[(key.type, key.id)]] for key in derived if (key.type, key.id) in by_id}
-    found |= {key: results for key, results in zip(searched, matches, strict=True) if results}
+    for key, stored in zip(searched, matches, strict=True):
+        if len(stored) >= TO_DECIDE:
+            oldest = _query(key, server, ("_sort", "_lastUpdated"))
+            stored = (await server.repository.search(oldest, None, _MATCHES)).resources[::-1]
+        if results := _of_key(key, stored):
+            found[key] = results
     return found | await _by_entry_uuid([key for key in searched if key not in found], server)
 
 
@@ -143,13 +147,12 @@ async def survivor_of(found: Found, server: Server) -> Found:
     return found
 
 
-async def _search(key: Key, server: Server) -> list[Found]:
+def _query(key: Key, server: Server, *more: tuple[str, str]) -> Query:
     server.check_type(key.type)
-    criterion = ("identifier", key.token)
-    stored = await server.repository.lookups.matching(server.compile(key.type, [criterion]))
-    if len(stored) >= TO_DECIDE:
-        oldest = server.compile(key.type, [criterion, ("_sort", "_lastUpdated")])
-        stored = (await server.repository.search(oldest, None, _MATCHES)).resources[::-1]
+    return server.compile(key.type, [("identifier", key.token), *more])
+
+
+def _of_key(key: Key, stored: Iterable[Stored]) -> list[Found]:
     found = [Found(one, json.stored(one.body)) for one in stored]
     # A search without a system also finds those that have one.
     pair = (key.system, key.value)

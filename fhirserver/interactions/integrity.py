@@ -46,8 +46,11 @@ async def missing(resource: Resource, unit: Unit, server: "Server", severity: Se
     """The literal references to resources of this server that do not exist."""
     named = {literal: reference.parse(literal) for literal in links.literals(resource)}
     targets = list(dict.fromkeys((r.type, r.id) for r in named.values() if r.is_local))
-    exist = await asyncio.gather(*(_exists(type, id, unit, server) for type, id in targets))
-    gone = {target for target, there in zip(targets, exist, strict=True) if not there}
+    elsewhere = [(type, id) for type, id in targets if f"{type}/{id}" not in unit.written]
+    stored = [
+        (type, id) for type, id in elsewhere if f"{type}/{id}" not in unit.deleted and type in server.types
+    ]
+    gone = {*elsewhere}.difference(stored).union(await server.repository.lookups.missing(stored))
     if not gone:
         return []
     places: dict[tuple[str, str], str] = {}
@@ -59,15 +62,6 @@ async def missing(resource: Resource, unit: Unit, server: "Server", severity: Se
         Issue(severity, "not-found", f"There is no {type}/{id} on this server", path)
         for (type, id), path in places.items()
     ]
-
-
-async def _exists(type: str, id: str, unit: Unit, server: "Server") -> bool:
-    name = f"{type}/{id}"
-    if name in unit.written:
-        return True
-    if name in unit.deleted or type not in server.types:
-        return False
-    return await server.repository.lookups.exists(type, id)
 
 
 async def check_deletion(stored: Stored, unit: Unit, server: "Server") -> None:

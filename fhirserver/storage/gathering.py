@@ -5,7 +5,7 @@ each question takes, and what was asked at about the same time stays together.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 Question = TypeVar("Question", bound=Hashable)
@@ -29,12 +29,23 @@ class Gathering(Generic[Question, Answer]):
 
     async def ask(self, question: Question) -> Answer:
         """Raises what ``answer`` raises."""
+        return await asyncio.shield(self._asked(question))
+
+    async def ask_all(self, questions: Iterable[Question]) -> dict[Question, Answer]:
+        """Raises what ``answer`` raises."""
+        asked = {question: self._asked(question) for question in questions}
+        if not asked:
+            return {}
+        answers = await asyncio.shield(asyncio.gather(*asked.values()))
+        return dict(zip(asked, answers, strict=True))
+
+    def _asked(self, question: Question) -> asyncio.Future[Answer]:
         future = self._waiting.get(question)
         if future is None:
             future = self._waiting[question] = asyncio.get_running_loop().create_future()
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._run())
-        return await asyncio.shield(future)
+        return future
 
     async def _run(self) -> None:
         await asyncio.sleep(0)

@@ -1,6 +1,5 @@
 """Reading the inbox: one item, lists, what waits, what is counted by source and by code."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -93,8 +92,8 @@ class Listing:
 
     async def awaiting(self, identifiers: Sequence[str]) -> Sequence[Item]:
         """The held items that wait for a document with one of these identifiers, in order of receipt."""
-        asked = await asyncio.gather(*map(self._awaited.ask, identifiers))
-        ids = dict.fromkeys(id for found in asked for id in found)
+        asked = await self._awaited.ask_all(identifiers)
+        ids = dict.fromkeys(id for found in asked.values() for id in found)
         return _in_order([item async for item in self._of_ids(ids)])
 
     async def _who_awaits(self, identifiers: Sequence[str]) -> dict[str, list[str]]:

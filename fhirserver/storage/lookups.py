@@ -49,30 +49,36 @@ class Lookups:
         """A lock's count, to be read before the criteria it stands for are evaluated."""
         return await self._locks.ask(key)
 
-    async def exists(self, type: str, id: str) -> bool:
-        """Whether there is such a resource, not deleted."""
-        return await self._existing.ask((type, id))
+    async def missing(self, named: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those (type, id) of which there is no resource, or a deleted one."""
+        return [one for one, there in (await self._existing.ask_all(named)).items() if not there]
 
     async def matching(self, query: Query, limit: int = TO_DECIDE) -> list[Stored]:
         """At most ``limit`` matches, newest first; those by an identifier are looked up together."""
-        condition = query.condition
-        if limit <= TO_DECIDE and isinstance(condition, Keys) and len(condition.keys) == 1:
-            key = condition.keys[0]
-            # Other keys, such as a status, may be those of half the database.
-            if key.startswith(IDENTIFIER):
-                return await self._keys.ask((query.type, key))
+        if limit <= TO_DECIDE and (key := _identifier(query)):
+            return await self._keys.ask((query.type, key))
         try:
             return (await pipeline.page(self._database, query, None, limit)).resources
         except PyMongoError:
             raise Unavailable("The database does not answer now") from None
 
+    async def matching_each(self, queries: Sequence[Query]) -> list[list[Stored]]:
+        """As ``matching``, for many at once."""
+        keys = [_identifier(query) for query in queries]
+        named = await self._keys.ask_all(
+            (query.type, key) for query, key in zip(queries, keys, strict=True) if key
+        )
+        return [
+            named[query.type, key] if key else await self.matching(query)
+            for query, key in zip(queries, keys, strict=True)
+        ]
+
     async def beyond(self, type: str, keys: Iterable[str], bounds: Range) -> list[Stored]:
         """The newest resources that have one of these index keys and an entry between the bounds, such as
         ``recorded|2025-...``: at most ``NEWEST`` of each key.
         """
-        asked = (Beyond(type, key, bounds.low, bounds.high) for key in keys)
-        found = await asyncio.gather(*map(self._beyond.ask, asked))
-        return list({stored.id: stored for one in found for stored in one}.values())
+        found = await self._beyond.ask_all(Beyond(type, key, bounds.low, bounds.high) for key in keys)
+        return list({stored.id: stored for one in found.values() for stored in one}.values())
 
     async def having(self, type: str, keys: Sequence[str], limit: int) -> list[str]:
         """The references (``Patient/1``) of at most ``limit`` resources that have one of these index keys."""
@@ -173,6 +179,14 @@ class Lookups:
             ]
         except PyMongoError:
             raise Unavailable("The database does not answer now") from None
+
+
+def _identifier(query: Query) -> str:
+    """The key of a query by one identifier; "" for others: a status may be that of half the database."""
+    condition = query.condition
+    if not isinstance(condition, Keys) or len(condition.keys) != 1:
+        return ""
+    return condition.keys[0] if condition.keys[0].startswith(IDENTIFIER) else ""
 
 
 def _by_type(asked: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

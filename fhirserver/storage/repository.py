@@ -82,6 +82,14 @@ class Repository:
 
     async def find(self, type: str, id: str) -> Stored | None:
         """The current version, a deletion included; None when there never was one."""
+        return await asyncio.shield(self._asked(type, id))
+
+    async def find_many(self, references: Iterable[tuple[str, str]]) -> list[Stored | None]:
+        """Current versions by (type, id), in the order asked."""
+        asked = [self._asked(type, id) for type, id in references]
+        return list(await asyncio.shield(asyncio.gather(*asked))) if asked else []
+
+    def _asked(self, type: str, id: str) -> asyncio.Future[Stored | None]:
         waiting = self._reads.get(type)
         if waiting is None:
             waiting = self._reads[type] = {}
@@ -93,11 +101,7 @@ class Repository:
         future = waiting.get(id)
         if future is None:
             future = waiting[id] = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(future)
-
-    async def find_many(self, references: Iterable[tuple[str, str]]) -> list[Stored | None]:
-        """Current versions by (type, id), in the order asked."""
-        return list(await asyncio.gather(*(self.find(type, id) for type, id in references)))
+        return future
 
     async def _read(self, type: str) -> None:
         await asyncio.sleep(0)
