@@ -24,16 +24,14 @@ from fhirserver.errors import FHIRError
 from fhirserver.model import json as lossless
 from fhirserver.model import xml
 from fhirserver.model.definitions import PACKAGE, Definitions, load
-from fhirserver.model.definitions.package import resources
-from fhirserver.model.definitions.value_sets import ValueSets
 from fhirserver.served_types import SERVED_TYPES
+from fhirserver.terminology import AtOnce, Packages, Terminology
 from fhirserver.validation import Validator
-from fhirserver.validation.bindings import members
 
 PACKAGES = Path(__file__).parents[1] / "profiles" / "packages"
 R4 = ("4.0", "4.0.1")
 VERDICTS = ("agreed", "accepted wrongly", "rejected wrongly")
-TERMINOLOGY = ("ValueSet", "CodeSystem")
+TERMINOLOGY = ("ValueSet", "CodeSystem", "ConceptMap")
 
 OPTIONS = {
     "allow-comments": False,
@@ -79,9 +77,7 @@ class Cases:
     def __init__(self, directory: Path, definitions: Definitions) -> None:
         self._folder = directory / "validator"
         self._definitions = definitions
-        self._terms = ValueSets()
-        for resource in resources(PACKAGES / PACKAGE, *TERMINOLOGY):
-            self._terms.add(resource)
+        self._packages = Packages([PACKAGES / PACKAGE], PACKAGES / ".cache")
 
     def run(self) -> Tally:
         """Raises OSError, ValueError: the directory has no readable manifest."""
@@ -108,14 +104,14 @@ class Cases:
         resource, errors = self._read(str(case["file"]))
         if resource.get("resourceType", "Patient") not in SERVED_TYPES:
             raise LeftOut("a type that is not served")
-        validator = self._validator(case)
+        validator, terms = self._validator(case)
         if "java" in case:
             yield name, self._rejects(case["java"]), errors or _errors(validator, resource)
         profile = case.get("profile")
         if profile and "java" in profile:
-            url = self._profile(str(profile["source"]), validator)
+            url = self._profile(str(profile["source"]), validator, terms)
             for supporting in profile.get("supporting", ()):
-                self._put(supporting, validator)
+                self._put(supporting, validator, terms)
             expected = self._rejects(profile["java"])
             yield f"{name} (profile)", expected, errors or _errors(validator, resource, url)
         if "java" not in case and "java" not in (profile or {}):
@@ -136,35 +132,28 @@ class Cases:
         except FHIRError as error:
             return {}, [issue.text for issue in error.issues]
 
-    def _validator(self, case: Case) -> Validator:
-        validator = Validator(self._definitions, is_member=self._is_member)
+    def _validator(self, case: Case) -> tuple[Validator, Terminology]:
+        terms = Terminology(self._packages)
+        validator = Validator(self._definitions, codes=AtOnce(terms))
         for supporting in (*case.get("supporting", ()), *case.get("profiles", ())):
-            self._put(str(supporting), validator)
-        return validator
+            self._put(str(supporting), validator, terms)
+        return validator, terms
 
-    def _put(self, file: str, validator: Validator) -> dict[str, Any]:
+    def _put(self, file: str, validator: Validator, terms: Terminology) -> dict[str, Any]:
         resource, errors = self._read(file)
         if errors:
             raise LeftOut("a supporting file cannot be read")
         for one in (resource, *(e.get("resource", {}) for e in resource.get("entry", ()))):
             if one.get("resourceType") in TERMINOLOGY and "url" in one:
-                self._terms.add({"content": "complete", **one})
+                terms.add(one)
             else:
                 validator.profiles.put(one)
         return resource
 
-    def _profile(self, source: str, validator: Validator) -> str:
+    def _profile(self, source: str, validator: Validator, terms: Terminology) -> str:
         if source.startswith("http"):
             return source
-        return str(self._put(source, validator).get("url", ""))
-
-    def _is_member(self, value_set: str, system: str, code: str) -> bool | None:
-        expanded = self._terms.expand([value_set.partition("|")[0]])
-        found = next(iter(expanded.values()), None)
-        if found is None:
-            return None
-        test = members(found)
-        return any(test(s, code) for s in ([system] if system else (*found.codes, *found.open)))
+        return str(self._put(source, validator, terms).get("url", ""))
 
     def _rejects(self, answer: Any) -> bool:
         """Whether the official validator finds an error: a count, an OperationOutcome or a file with one."""

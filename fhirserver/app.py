@@ -42,10 +42,10 @@ from fhirserver.storage.repository import Repository
 from fhirserver.storage.secrets import shared_secret
 from fhirserver.stored_profiles import StoredProfiles
 from fhirserver.subscriptions import Subscriptions
-from fhirserver.terminology import Packages, Remote, Terminology, in_directory, resources_in
+from fhirserver.terminology import AtOnce, Packages, Remote, Terminology, in_directory, resources_in
 from fhirserver.validation import Policy, Validator
-from fhirserver.validation.bindings import Membership
 from fhirserver.validation.evaluation import evaluator
+from fhirserver.validation.knowledge import Codes
 
 PR_SET_PDEATHSIG = 1
 NEW_OBJECTS = 10_000
@@ -73,17 +73,24 @@ def load_definitions(settings: Settings) -> Definitions:
     return definitions.load(settings.packages_dir / definitions.PACKAGE, cache)
 
 
-def load_validator(
-    settings: Settings, compiled: Definitions, is_member: Membership | None = None
-) -> Validator:
+def load_packages(settings: Settings) -> Packages:
+    """The terminology of the packages and of the profiles' directory."""
+    return Packages(
+        in_directory(settings.packages_dir),
+        settings.packages_dir / ".cache",
+        resources_in(settings.profiles_dir, settings.packages_dir),
+    )
+
+
+def load_validator(settings: Settings, compiled: Definitions, codes: Codes | None = None) -> Validator:
     """The validator with the operator's profiles: those of packages and of the profiles' directory.
 
-    ``is_member`` knows the value sets that the definitions do not list.
+    ``codes`` knows the value sets and code systems that the definitions do not list.
     """
     directories = (settings.profiles_dir, settings.packages_dir)
     more = definitions.operators(*directories, settings.packages_dir / ".cache")
     policy = Policy(settings.profile_policy, settings.required_profiles)
-    return Validator(compiled, more, policy, is_member)
+    return Validator(compiled, more, policy, codes)
 
 
 @contextlib.asynccontextmanager
@@ -133,7 +140,7 @@ async def open_parts(settings: Settings, *, listen: bool = True) -> AsyncIterato
         server = Server(
             settings,
             compiled,
-            load_validator(settings, compiled, terminology.is_member),
+            load_validator(settings, compiled, AtOnce(terminology)),
             indexer,
             repository,
             blobs,
@@ -203,11 +210,7 @@ async def _search_parameters(
 @contextlib.asynccontextmanager
 async def _terminology(settings: Settings, database: Database) -> AsyncIterator[Terminology]:
     """Packages, stored resources, loaded systems and, if there is one, the other terminology server."""
-    packages = Packages(
-        in_directory(settings.packages_dir),
-        settings.packages_dir / ".cache",
-        resources_in(settings.profiles_dir, settings.packages_dir),
-    )
+    packages = load_packages(settings)
     url = settings.terminology_server
     outbound = Outbound((url,) if url else ())
     remote = Remote(url, outbound, settings.terminology_seconds) if url else None

@@ -19,7 +19,7 @@ class Known(Protocol):
     """The validator's profiles."""
 
     def put(self, resource: Resource) -> None: ...
-    def remove(self, url: str) -> None: ...
+    def remove(self, url: str, version: str | None = None) -> None: ...
 
 
 class StoredProfiles:
@@ -29,7 +29,7 @@ class StoredProfiles:
         self._definitions = definitions
         self._profiles = profiles
         self._versions: dict[str, int] = {}
-        self._urls: dict[str, str] = {}
+        self._urls: dict[str, tuple[str, str]] = {}
         self._refreshing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -56,14 +56,14 @@ class StoredProfiles:
                 version, resource = found.get(id, (there[id], {}))  # nothing is left of a deleted one
                 self._versions[id] = version
                 if isinstance(resource.get("url"), str):
-                    self._urls[id] = resource["url"]
+                    self._urls[id] = resource["url"], str(resource.get("version", ""))
                     self._profiles.put(resource)
 
     def _forget(self, id: str) -> None:
         self._versions.pop(id, None)
-        url = self._urls.pop(id, None)
-        if url is not None and url not in self._urls.values():
-            self._profiles.remove(url)
+        named = self._urls.pop(id, None)
+        if named is not None and named not in self._urls.values():
+            self._profiles.remove(*named)
 
     async def _run(self) -> None:
         while True:

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from fhirserver import logs
-from fhirserver.app import load_validator
+from fhirserver.app import load_packages, load_validator
 from fhirserver.cli.opening import definitions_of, must_exist, settings_of, sources_of
+from fhirserver.terminology import AtOnce, Terminology
 
 
 class Format(StrEnum):
@@ -54,7 +55,9 @@ def check(
     definitions = definitions_of(chosen)
     asked = Asked("fr" if lang is Language.fr else "en", advice, tuple(profile or ()))
     sources = sources_of(chosen)
-    checker = Checker(definitions, chosen, load_validator(chosen, definitions), asked, sources)
+    terminology = Terminology(load_packages(chosen))
+    validator = load_validator(chosen, definitions, AtOnce(terminology))
+    checker = Checker(definitions, chosen, validator, asked, sources)
     reports = [report for path in walk(paths) for report in checker.check_file(path)]
     typer.echo(FORMATS[format](reports))
     raise typer.Exit(exit_code(reports, strict=strict))

@@ -4,8 +4,9 @@ https://hl7.org/fhir/R4/terminology-module.html. The modules are pure but for ``
 store) and ``remote``: an evaluation that lacks something names it as a question and is run again.
 """
 
+from fhirserver.terminology.at_once import AtOnce
 from fhirserver.terminology.packages import Packages, in_directory, resources_in
 from fhirserver.terminology.remote import Remote
 from fhirserver.terminology.terminology import Terminology, Verdict
 
-__all__ = ["Packages", "Remote", "Terminology", "Verdict", "in_directory", "resources_in"]
+__all__ = ["AtOnce", "Packages", "Remote", "Terminology", "Verdict", "in_directory", "resources_in"]

@@ -23,7 +23,7 @@ from fhirserver.terminology.concept_maps import Match
 from fhirserver.terminology.expansion import MOST, Asked, Unknown, expand
 from fhirserver.terminology.membership import contains, systems
 from fhirserver.terminology.packages import Packages, entry_of
-from fhirserver.terminology.questions import Answers, Chosen, Missing, Question
+from fhirserver.terminology.questions import Answers, Body, Chosen, Missing, Question
 from fhirserver.terminology.remote import Remote
 from fhirserver.terminology.selections import Is, Selection
 from fhirserver.terminology.sources import Compiled, Sources, settled
@@ -91,6 +91,7 @@ class Terminology:
         self.remote = remote
         self._store = store
         self._compiled = Compiled()
+        self._added: dict[Body, Resource] = {}
         self._stored: dict[tuple[str, str], Entry] = {}
         self._loaded: dict[str, tuple[LoadedSystem, Entry]] = {}
         self._heads: dict[str, Head] = {}
@@ -101,6 +102,12 @@ class Terminology:
             self.catalogue.add(entry)
 
     # --- what changes
+
+    def add(self, resource: Resource) -> None:
+        """Know a resource that is neither in a package nor in the store, for as long as this lives."""
+        type, key = resource["resourceType"], f"{resource.get('url', '')}|{resource.get('version', '')}"
+        self._added[Body(type, key, 1)] = resource
+        self._note(Change(type, key, 1, resource))
 
     async def start(self) -> None:
         """Notice changes from now on."""
@@ -192,6 +199,8 @@ class Terminology:
     # --- asking
 
     def _sources(self, answers: Answers) -> Sources:
+        for question, resource in self._added.items():
+            answers.put(question, resource)
         return Sources(self.catalogue, self.packages, self._compiled, self._heads, answers)
 
     async def ask(self, evaluate: Callable[[Sources], T]) -> T:
@@ -215,14 +224,14 @@ class Terminology:
 
         ``cannot tell``: the system or the value set is not known here, or must be looked up: see ``verify``.
         """
-        try:
-            return _verdict(_is_known(self._sources(Answers()), system, code, value_set))
-        except (Missing, FHIRError):
-            return "cannot tell"
+        return _verdict(self.now(lambda sources: _is_known(sources, system, code, value_set)))
 
-    def is_member(self, value_set: str, system: str, code: str) -> bool | None:
-        """As ``validate``, for the validator of resources: None where it cannot be told at once."""
-        return {"known": True, "unknown": False, "cannot tell": None}[self.validate(system, code, value_set)]
+    def now(self, evaluate: Callable[[Sources], T]) -> T | None:
+        """The result of an evaluation with what is in memory; None where that is not enough, or it fails."""
+        try:
+            return evaluate(self._sources(Answers()))
+        except (Missing, FHIRError):
+            return None
 
     async def verify(self, system: str, code: str, value_set: str = "") -> Verdict:
         """As ``validate``, with the database and the remote server asked where that is needed.

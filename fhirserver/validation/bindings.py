@@ -9,9 +9,6 @@ from fhirserver.validation.primitives import Test
 from fhirserver.validation.report import Node, shown
 from fhirserver.validation.rules import Extra, Scope
 
-Membership = Callable[[str, str, str], bool | None]
-"""Whether a code of a system is in the value set with this canonical url; None: that cannot be said here."""
-
 
 def members(value_set: ValueSet) -> Callable[[Any, Any], bool]:
     """Whether a system and code (of any JSON type) belong to the set; any code of a system without a list

@@ -7,14 +7,17 @@ from typing import Any
 
 from fhirserver.model import ucum
 from fhirserver.model.definitions import Definitions, Element, Structure, Type, ValueSet
+from fhirserver.validation.artifacts import content_of
 from fhirserver.validation.bindings import binding, code_test, codes_of, unknown_codes
 from fhirserver.validation.bundle_rules import FullUrls, Links, SearchResults, WholeDocument
+from fhirserver.validation.codings import coding
 from fhirserver.validation.constraints import Expressed
 from fhirserver.validation.extensions import ExtensionRule, Known
 from fhirserver.validation.invariants import NEEDS, native
 from fhirserver.validation.knowledge import Knowledge
-from fhirserver.validation.primitives import TESTS, is_uri
-from fhirserver.validation.references import targets
+from fhirserver.validation.narrative_links import NarrativeLinks
+from fhirserver.validation.primitives import TESTS, is_element_id
+from fhirserver.validation.references import same_type, targets
 from fhirserver.validation.report import Node, shown
 from fhirserver.validation.rules import (
     CodeRule,
@@ -28,7 +31,7 @@ from fhirserver.validation.rules import (
     Scope,
     TwinRule,
 )
-from fhirserver.validation.systems import SYSTEMS, AbsoluteSystem, Supplement
+from fhirserver.validation.systems import SYSTEMS, AbsoluteSystem, SamePrecision, Supplement
 
 Validate = Callable[[Any, Node, Scope, bool], object]
 """Validates a resource inside another one, the last argument says whether it is contained."""
@@ -67,6 +70,7 @@ class _Compilation:
         self._coding = unknown_codes(
             {system: frozenset(codes) for system, codes in self._definitions.code_systems.items()}
         )
+        self._advised = coding(knowledge)
 
     def fill(self, structure: Structure) -> None:
         """Complete the rules of a structure, which others may refer to already."""
@@ -88,6 +92,11 @@ class _Compilation:
             rules.invariants += (("system", AbsoluteSystem(self._definitions.value_sets)),)
         if structure.path == "CodeSystem":
             rules.invariants += (("supplements", Supplement()),)
+        rules.invariants += content_of(structure.path, self._knowledge)
+        if structure.path == "Period":
+            rules.invariants += (("end", SamePrecision()),)
+        if structure.path == "Narrative":
+            rules.invariants += (("div", NarrativeLinks()),)
         if structure.path == "Bundle":
             types = self._definitions.resource_types
             rules.invariants += (("entry", FullUrls(types)), ("entry", WholeDocument()))
@@ -113,19 +122,20 @@ class _Compilation:
             return [ResourceRule(name, step, many, self._validate)]
         if type.code == "Extension":
             known, knowledge = self._known, self._knowledge
-            around = _names(structure, self._definitions)
-            return [ExtensionRule(name, step, many, self._rules[type.structure], known, knowledge, around)]
+            around, rules = _names(structure, self._definitions), self._rules[type.structure]
+            return [ExtensionRule(name, step, many, rules, known, knowledge, structure.path, around)]
         if type.structure:
             rules = self._rules[type.structure]
             extras, advisory = self._extras(element, type), self._advisory(element, type)
             return [ComplexRule(name, step, choice, many, rules, (*extras, *advisory), extras)]
         if element.name == "id" and element.attribute:
             wanted = "a string without white space", "une chaîne sans espace"
-            return [PrimitiveRule(name, step, None, False, is_uri, wanted, "value")]
+            return [PrimitiveRule(name, step, None, False, is_element_id, wanted, "value")]
         primitive = self._primitive(element, name, step, choice, many, type)
         if element.attribute or type.code == "xhtml" or (structure.kind == "resource" and name == "id"):
             return [primitive]  # These cannot be extended.
-        return [primitive, TwinRule(name, step, choice, many, self._rules["Element"])]
+        bound = isinstance(primitive, CodeRule)
+        return [primitive, TwinRule(name, step, choice, many, self._rules["Element"], bound)]
 
     def _primitive(
         self, element: Element, name: str, step: str, choice: str | None, many: bool, type: Type
@@ -162,6 +172,10 @@ class _Compilation:
             extras.append(binding(type.code, *bound))
         if type.code in _QUANTITIES:
             extras.append(_unit)
+        elif type.code == "Coding":
+            extras.append(self._advised)
+        elif type.code == "Reference":
+            extras.append(same_type)
         return tuple(extras)
 
     def _bound(self, element: Element) -> tuple[ValueSet, str] | None:

@@ -145,24 +145,40 @@ def selects(expression: str, element: Mapping[str, Any], scope: Scope, knowledge
     return any(one.value is element or one.twin is element for one in found)
 
 
-def resolved(literal: str, scope: Scope, knowledge: Knowledge) -> Mapping[str, Any] | None:
-    """What a reference points to: a contained resource, one in the same Bundle, or (nothing is fetched) an
-    empty resource of the type that the reference names."""
+def allows(expression: str, item: Any, extension: Any, scope: Scope, knowledge: Knowledge) -> bool:
+    """Whether the condition of an extension holds for the element that has it; true where it cannot be
+    evaluated."""
+    env = environment(item, scope, knowledge)
+    env.extension = extension
+    try:
+        return holds(compile_expression(expression)(env, [item]))
+    except (FHIRPathError, ArithmeticError, RecursionError):
+        return True
+
+
+def found(literal: str, scope: Scope) -> Mapping[str, Any] | None:
+    """The resource that a reference points to, where it is here: contained, or in the same Bundle."""
     if literal == "#":
         return scope.root
     if literal.startswith("#"):
-        for one in _contained(scope.root):
-            if one.get("id") == literal[1:]:
-                return one
-        return None
+        return next((one for one in _contained(scope.root) if one.get("id") == literal[1:]), None)
     inside: Mapping[str, Any] | None = scope.bundle.get(literal)
     if inside is not None:
         return inside
     named = reference.parse(literal)
+    if not named.type or named.base:
+        return None
+    address = f"/{named.type}/{named.id}"
+    return next((resource for url, resource in scope.bundle.items() if url.endswith(address)), None)
+
+
+def resolved(literal: str, scope: Scope, knowledge: Knowledge) -> Mapping[str, Any] | None:
+    """What a reference points to: a resource that is here, or (nothing is fetched) an empty one of the type
+    that the reference names."""
+    inside = found(literal, scope)
+    if inside is not None or literal.startswith("#"):
+        return inside
+    named = reference.parse(literal)
     if not named.type or named.type not in knowledge.definitions.resource_types:
         return None
-    for url, resource in scope.bundle.items():
-        if not named.base and url.endswith(f"/{named.type}/{named.id}"):
-            found: Mapping[str, Any] = resource
-            return found
     return {"resourceType": named.type, "id": named.id}

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from fhirserver.model.definitions import Definitions
-from fhirserver.validation.constraints import selects
+from fhirserver.validation.constraints import allows, selects
 from fhirserver.validation.knowledge import Knowledge
 from fhirserver.validation.report import Node, Report
 from fhirserver.validation.rules import ComplexRule, Rules, Scope
@@ -25,6 +25,7 @@ class Extension(Protocol):
 
     url: str
     contexts: tuple[tuple[str, str], ...]
+    conditions: tuple[str, ...]
     modifier: bool
     most: int | None
 
@@ -39,10 +40,10 @@ class Known(Protocol):
 
 
 class ExtensionRule(ComplexRule):
-    """``extension`` and ``modifierExtension``; ``around`` is what contexts may call the objects that have it,
-    wherever these are."""
+    """``extension`` and ``modifierExtension`` of the objects of a ``structure``; ``around`` is what contexts
+    may call these, wherever they are."""
 
-    __slots__ = ("_around", "_knowledge", "_known", "_modifier")
+    __slots__ = ("_around", "_knowledge", "_known", "_modifier", "_structure")
 
     def __init__(
         self,
@@ -52,9 +53,11 @@ class ExtensionRule(ComplexRule):
         rules: Rules,
         known: Known,
         knowledge: Knowledge,
+        structure: str,
         around: frozenset[str],
     ) -> None:
         super().__init__(name, step, None, many, rules, (), ())
+        self._structure = structure
         self._around = around
         self._known = known
         self._knowledge = knowledge
@@ -105,6 +108,8 @@ class ExtensionRule(ComplexRule):
 
     def _is_for_all(self, definition: Extension) -> bool:
         """Whether the objects may have the extension wherever they are."""
+        if definition.conditions:
+            return False
         return definition.url.startswith(_LOOSE) or any(
             kind == "element" and expression in self._around for kind, expression in definition.contexts
         )
@@ -126,7 +131,26 @@ class ExtensionRule(ComplexRule):
             wanted = ", ".join(expression for _, expression in definition.contexts)
             place = ".".join((str(scope.resource.get("resourceType")), *steps))
             scope.report.add(node, "extension", "extension-context", url=url, place=place, wanted=wanted)
+        if definition.conditions and self._structure != "Element":
+            self._conditions(definition, extension, parent, node, scope)
         definition.check(extension, node, scope)
+
+    def _conditions(
+        self,
+        definition: Extension,
+        extension: dict[str, Any],
+        parent: dict[str, Any],
+        node: Node,
+        scope: Scope,
+    ) -> None:
+        """What has to hold of the object that has the extension, ``%extension``."""
+        model = self._knowledge.model
+        item = model.resource(parent) if parent is scope.resource else model.element(parent, self._structure)
+        own = model.element(extension, "Extension")
+        for condition in definition.conditions:
+            if not allows(condition, item, own, scope, self._knowledge):
+                values = {"url": definition.url, "wanted": condition}
+                scope.report.add(node, "extension", "extension-condition", **values)
 
     def _is_allowed(
         self,

@@ -47,6 +47,7 @@ def language_of(accept_language: str) -> Language:
 
 _JSON, _TYPES, _RULES = "json.html", "datatypes.html", "conformance-rules.html"
 _ELEMENTS, _BINDINGS, _REFERENCES = "elementdefinition.html", "terminologies.html", "references.html"
+_SYSTEMS, _FILTERS = "codesystem.html#CodeSystem.property", "valueset.html#compositions"
 _PROFILES, _EXTENSIONS, _BUNDLES = "profiling.html", "extensibility.html", "bundle.html"
 
 # fmt: off
@@ -82,6 +83,16 @@ MESSAGES: dict[str, Message] = {
     "type": Message("{value} is not {wanted}", "{value} n'est pas {wanted}", _TYPES),
     "narrative": Message(
         "The narrative is refused: {why}", "Le texte narratif est refusé : {why}", "narrative.html"),
+    "period-precision": Message(
+        "{start} and {end} differ in precision: which one is first cannot be said",
+        "{start} et {end} n'ont pas la même précision : on ne peut dire lequel est le premier",
+        _TYPES + "#Period"),
+    "link-scheme": Message(
+        "the link {value}: {scheme} cannot be followed in a page",
+        "le lien {value} : {scheme} ne peut être suivi dans une page", "narrative.html"),
+    "link-dead": Message(
+        "the link {value} leads nowhere in the resource",
+        "le lien {value} ne mène nulle part dans la ressource", "narrative.html"),
     "not-null": Message("null is not {wanted}", "null n'est pas {wanted}", _JSON),
     "attachment-size": Message(
         "size says {stated}, data has {found} bytes",
@@ -101,6 +112,45 @@ MESSAGES: dict[str, Message] = {
     "unknown-code": Message(
         "{code} is not a code of {system}{advice}", "{code} n'est pas un code de {system}{advice}",
         "codesystem.html"),
+    "code-missing": Message(
+        "a code is required, extensions do not replace it",
+        "un code est obligatoire, des extensions ne le remplacent pas", _BINDINGS + "#required"),
+    "display": Message(
+        "{value} is not what {code} is called: {wanted}",
+        "{value} n'est pas le nom de {code} : {wanted}", _TYPES + "#Coding"),
+    "system-supplement": Message(
+        "{value} supplements a code system: it has no codes of its own",
+        "{value} complète un système de codes : il n'a pas de codes à lui", "codesystem.html#supplements"),
+    # definitions
+    "property-twice": Message(
+        "the property {code} is defined twice", "la propriété {code} est définie deux fois", _SYSTEMS),
+    "property-type": Message(
+        "the property {code} is a {wanted}, not a {type}",
+        "la propriété {code} est de type {wanted}, pas {type}", _SYSTEMS),
+    "property-name": Message(
+        "{code} is the code of another property; this one is {wanted}",
+        "{code} est le code d'une autre propriété ; celle-ci est {wanted}", _SYSTEMS),
+    "filter-boolean": Message(
+        "the property {property} is true or false, not {value}",
+        "la propriété {property} est true ou false, pas {value}", _FILTERS),
+    "filter-coding": Message(
+        "the property {property} is a coding: system#code, not {value}",
+        "la propriété {property} est un coding : system#code, pas {value}", _FILTERS),
+    "filter-constraint": Message(
+        "{value} is no expression of SNOMED CT", "{value} n'est pas une expression de SNOMED CT", _FILTERS),
+    "expression": Message(
+        "{value} is no FHIRPath: {why}", "{value} n'est pas du FHIRPath : {why}", _FILTERS),
+    "expression-language": Message(
+        "{value} is not text/fhirpath", "{value} n'est pas text/fhirpath", _FILTERS),
+    "expression-parameter": Message(
+        "{name} is not a parameter of the value set", "{name} n'est pas un paramètre du jeu de valeurs",
+        _FILTERS),
+    "map-code": Message(
+        "{value} is not in the value set {wanted}", "{value} n'est pas dans le jeu de valeurs {wanted}",
+        "conceptmap.html"),
+    "derived-parameter": Message(
+        "{value} is not {wanted}, as the parameter has that this is derived from",
+        "{value} n'est pas {wanted}, ce qu'a le paramètre dont celui-ci dérive", "searchparameter.html"),
     "system-relative": Message(
         "{value} is not absolute: what is meant cannot be told elsewhere",
         "{value} n'est pas absolu : ailleurs, nul ne sait ce qui est visé", _TYPES + "#Coding"),
@@ -177,6 +227,10 @@ MESSAGES: dict[str, Message] = {
         "{url} is not absolute: only the parts of an extension have relative urls",
         "{url} n'est pas absolu : seules les parties d'une extension ont des url relatives",
         _EXTENSIONS + "#Extension.url"),
+    "extension-condition": Message(
+        "the extension {url} is not for this: {wanted} does not hold",
+        "l'extension {url} n'est pas pour ceci : {wanted} n'est pas vrai",
+        "defining-extensions.html#context"),
     "extension-modifier": Message(
         "the extension {url} changes the meaning: it belongs into modifierExtension",
         "l'extension {url} change le sens : sa place est dans modifierExtension",
@@ -229,6 +283,25 @@ MESSAGES: dict[str, Message] = {
         "{profile} : {found} ne peut pas être référencé ici, seulement {wanted}", _REFERENCES),
     "profile-length": Message(
         "{profile}: longer than {most} characters", "{profile} : plus de {most} caractères", _ELEMENTS),
+    "profile-short": Message(
+        "{profile}: shorter than {least} characters", "{profile} : moins de {least} caractères", _ELEMENTS),
+    "profile-value": Message(
+        "{profile}: a value is needed, extensions do not replace it",
+        "{profile} : une valeur est nécessaire, des extensions ne la remplacent pas", _ELEMENTS),
+    "profile-alternative": Message(
+        "{profile}: in the place of its value only {wanted} can be there",
+        "{profile} : à la place de sa valeur, seulement {wanted}", _ELEMENTS),
+    "narrative-source": Message(
+        "{profile}: text without a class boilerplate, generated or original around it",
+        "{profile} : du texte sans classe boilerplate, generated ou original autour", "narrative.html"),
+    "narrative-language": Message(
+        "{profile}: the narrative has no section in the language {wanted} (found: {found})",
+        "{profile} : le texte narratif n'a pas de section dans la langue {wanted} (trouvé : {found})",
+        "narrative.html"),
+    "narrative-no-language": Message(
+        "{profile}: the narrative has sections by language ({found}), which are not allowed",
+        "{profile} : le texte narratif a des sections par langue ({found}), ce qui n'est pas permis",
+        "narrative.html"),
     "profile-range": Message(
         "{profile}: {value} is out of range: {wanted}",
         "{profile} : {value} est hors limites : {wanted}", _ELEMENTS),

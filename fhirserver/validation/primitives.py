@@ -52,7 +52,7 @@ def is_string(value: Any) -> bool:
 
 
 def is_uri(value: Any) -> bool:
-    """Not empty, no white space, an OID where it says to be one; also for the id of an element.
+    """Not empty, no white space, an OID where it says to be one.
 
     ``urn:uuid:`` is often followed by something else in the Bundles of clients; that is a name, too.
     """
@@ -65,6 +65,10 @@ def is_uri(value: Any) -> bool:
     if value[:8] == "urn:oid:":
         return _oid(value.partition("|")[0]) is not None
     return not value.startswith(("oid:", "uuid:"))
+
+
+def is_element_id(value: Any) -> bool:
+    return is_uri(value) and len(value) <= MAX_STRING
 
 
 def is_code(value: Any) -> bool:

@@ -26,6 +26,19 @@ def target_type(literal: str, scope: Scope, resource_types: frozenset[str]) -> s
     return name if name in resource_types else None
 
 
+def same_type(element: dict[str, Any], node: Node, scope: Scope) -> None:
+    """A relative reference that has the UUID of a Bundle's entry means this one: then its type agrees."""
+    literal = element.get("reference")
+    if not scope.report.advice or type(literal) is not str or not scope.bundle:
+        return
+    named = reference.parse(literal)
+    inside = scope.bundle.get(f"urn:uuid:{named.id}") if named.id and not named.base else None
+    found = inside.get("resourceType") if inside else named.type
+    if found != named.type:
+        values = {"stated": shown(named.type), "found": shown(found)}
+        scope.report.strict((node, ".reference"), "value", "reference-type", **values)
+
+
 def targets(allowed: tuple[str, ...], resource_types: frozenset[str]) -> Extra:
     """The check of a Reference that may point to these types, to any where there are none.
 

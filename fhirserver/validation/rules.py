@@ -4,6 +4,7 @@
 costs as little as possible; a text and a FHIRPath are only made for what is wrong.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Protocol
@@ -49,6 +50,16 @@ class Scope:
     def inside(self) -> bool:
         """Whether this is within a contained resource."""
         return self.resource is not self.root
+
+
+def contained_types(resource: dict[str, Any]) -> dict[str, str]:
+    """The types of the contained resources by id, as far as these are well-formed."""
+    found = {}
+    listed = resource.get("contained")
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("id"), str):
+            found[one["id"]] = str(one.get("resourceType"))
+    return found
 
 
 Extra = Callable[[dict[str, Any], Node, Scope], None]
@@ -160,12 +171,16 @@ class CodeRule(PrimitiveRule):
 
 
 class TwinRule(Rule):
-    """``_birthDate``: the id and the extensions of a primitive element."""
+    """``_birthDate``: the id and the extensions of a primitive element; ``bound``: it has to be a code of a
+    value set."""
 
-    __slots__ = ("_value", "many", "rules")
+    __slots__ = ("_bound", "_value", "many", "rules")
 
-    def __init__(self, name: str, step: str, choice: str | None, many: bool, rules: "Rules") -> None:
+    def __init__(
+        self, name: str, step: str, choice: str | None, many: bool, rules: "Rules", bound: bool
+    ) -> None:
         super().__init__("_" + name, step, choice)
+        self._bound = bound
         self._value = name
         self.many = many
         self.rules = rules
@@ -192,6 +207,18 @@ class TwinRule(Rule):
 
     def _one(self, item: Any, has_value: bool, node: Node, scope: Scope) -> None:
         self.rules.check(item, node, scope, alone=not has_value)
+        if self._bound and not has_value and not _is_of_another_version(item):
+            scope.report.strict(node, "code-invalid", "code-missing")
+
+
+def _is_of_another_version(twin: Any) -> bool:
+    """Whether the value is a code that only another version of FHIR has, told by an extension."""
+    listed = twin.get("extension") if type(twin) is dict else None
+    urls = [e.get("url") for e in listed if type(e) is dict] if type(listed) is list else []
+    return any(type(url) is str and _VERSIONED(url) for url in urls)
+
+
+_VERSIONED = re.compile(r"http://hl7\.org/fhir/\d\.\d/StructureDefinition/extension-").match
 
 
 class Invariant(Protocol):

@@ -1,4 +1,4 @@
-"""Names of systems and identifiers that mean the same everywhere: they are absolute.
+"""What is to be said of single elements where advice is wanted: systems, identifiers, periods.
 
 https://hl7.org/fhir/R4/datatypes.html#Coding, https://hl7.org/fhir/R4/datatypes.html#Identifier
 """
@@ -50,3 +50,18 @@ class Supplement:
     def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
         if well_formed and value.get("content") != "supplement":
             scope.report.strict((node, ".content"), "value", "supplement-content")
+
+
+class SamePrecision:
+    """The ends of a period can be compared: not where one is a day and the other a time of the same day."""
+
+    silent = True
+
+    def check(self, value: dict[str, Any], node: Node, scope: Scope, well_formed: bool) -> None:
+        start, end = value.get("start"), value.get("end")
+        if not well_formed or type(start) is not str or type(end) is not str or start == end:
+            return
+        shared = min(len(start), len(end), 10)
+        if min(len(start), 11) != min(len(end), 11) and start[:shared] == end[:shared]:
+            values = {"start": shown(start), "end": shown(end)}
+            scope.report.strict(node, "invariant", "period-precision", **values)

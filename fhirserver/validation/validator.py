@@ -7,17 +7,17 @@ from typing import Any
 from fhirserver.errors import Issue
 from fhirserver.model.definitions import Definitions, Operators
 from fhirserver.validation.acceptance import acceptances
-from fhirserver.validation.bindings import Membership
 from fhirserver.validation.compilation import compile_rules
 from fhirserver.validation.fhirpath import Node as Value
-from fhirserver.validation.knowledge import Knowledge
+from fhirserver.validation.knowledge import Codes, Knowledge
 from fhirserver.validation.messages import Language
 from fhirserver.validation.policy import Policy, Stance
 from fhirserver.validation.profiles import Profiles, UnusableProfile
 from fhirserver.validation.profiles.elements import CANONICAL
 from fhirserver.validation.profiles.placing import Item
 from fhirserver.validation.report import Node, Report, shown
-from fhirserver.validation.rules import Scope
+from fhirserver.validation.rules import Scope, contained_types
+from fhirserver.validation.vital_signs import implied
 
 
 class Validator:
@@ -27,7 +27,8 @@ class Validator:
     contained resources, extensions, narratives and all invariants; of Bundles and Parameters the resources
     inside, too; then the profiles that a resource claims (``meta.profile``) or ``policy`` requires.
     docs/validation.md tells what is not checked. ``more`` are profiles beyond the specification's, as
-    ``definitions.operators`` reads them; ``is_member`` knows value sets that are not in the package.
+    ``definitions.operators`` reads them; ``codes`` knows value sets and code systems that are
+    not in the package.
     """
 
     def __init__(
@@ -35,10 +36,10 @@ class Validator:
         definitions: Definitions,
         more: Operators | None = None,
         policy: Policy | None = None,
-        is_member: Membership | None = None,
+        codes: Codes | None = None,
     ) -> None:
         more = more or Operators()
-        knowledge = Knowledge(definitions, is_member, more.value_sets)
+        knowledge = Knowledge(definitions, codes, more.value_sets)
         self.profiles = Profiles(knowledge, more.profiles)
         self._definitions = definitions
         self._policy = policy or Policy()
@@ -97,12 +98,14 @@ class Validator:
         if contained:
             inner.root = scope.root
         elif "contained" in resource:
-            inner.contained = _contained(resource)
+            inner.contained = contained_types(resource)
             _check_ids(resource["contained"], node, scope.report)
         else:
             inner.contained = {}
         if inner.report.advice or inner.report.practices or not self._accepts(type, resource, inner):
             rules.check(resource, node, inner)
+        if inner.report.advice and type == "Observation":
+            self._conform(implied(resource), "refuse", resource, node, inner)
         stance = self._policy.stance(type)
         if stance != "off" or scope.report.advice:
             if claimed := _claimed(resource):
@@ -194,13 +197,3 @@ def _check_ids(contained: Any, node: Node, report: Report) -> None:
             place = ((node, ".contained"), index)
             report.add((place, ".id"), "duplicate", "contained-duplicate", id=shown(id))
         seen.add(id if isinstance(id, str) else None)
-
-
-def _contained(resource: dict[str, Any]) -> dict[str, str]:
-    """The types of the contained resources by id, as far as these are well-formed."""
-    found = {}
-    listed = resource.get("contained")
-    for one in listed if isinstance(listed, list) else ():
-        if isinstance(one, dict) and isinstance(one.get("id"), str):
-            found[one["id"]] = str(one.get("resourceType"))
-    return found

@@ -91,7 +91,7 @@ class Known(dict[str, str]):
     def put(self, resource: dict[str, Any]) -> None:
         self[resource["url"]] = resource["id"]
 
-    def remove(self, url: str) -> None:
+    def remove(self, url: str, version: str | None = None) -> None:
         del self[url]
 
 

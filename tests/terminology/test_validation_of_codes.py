@@ -63,7 +63,7 @@ def server(make_settings: Callable[..., Settings]) -> Iterator[Running]:
         (PROFILE, ANIMALS, "bird", {"error"}),
         (PROFILE, ANIMALS, "zebra", {"error"}),
         (PROFILE, "http://example.org/none", "dog", {"error"}),
-        (UNKNOWN, ANIMALS, "x", set()),
+        (UNKNOWN, ANIMALS, "x", {"error"}),  # in the value set, and none of the system
         (UNKNOWN, ANIMALS, "dog", {"error"}),
         (UNKNOWN, "http://example.org/none", "dog", {"warning"}),
     ],

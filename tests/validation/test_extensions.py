@@ -137,3 +137,20 @@ def test_contexts(
     assert [i.text for i in validator.validate(right) if i.severity == "error"] == []
     errors = [i for i in validator.validate(wrong) if i.severity == "error"]
     assert [(i.rule, i.expression) for i in errors] == [("extension-context", place)]
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("Patient.active", True),
+        ("Patient.active.not()", False),
+        ("%extension.value = true", True),
+        ("name.empty().not()", False),
+    ],
+)
+def test_conditions(definitions: Definitions, condition: str, holds: bool) -> None:
+    validator = Validator(definitions)
+    definition = extension("https://example.org/inner", ("element", "Patient"))
+    validator.profiles.put({**definition, "contextInvariant": [condition]})
+    errors = [i.rule for i in validator.validate(patient(active=True, **INNER)) if i.severity == "error"]
+    assert errors == ([] if holds else ["extension-condition"])

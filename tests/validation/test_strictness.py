@@ -49,6 +49,15 @@ def document(url: str, subject: str, *versions: str) -> dict[str, Any]:
     return bundle("document", entry(url, composition), *people, **identified)
 
 
+LATER = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Patient.gender"
+ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+UUID = "0f9a7c4e-7c0c-4c8e-9d0f-6f1b1f5b0001"
+
+
+def narrative(inner: str) -> dict[str, str]:
+    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{inner}</div>'}
+
+
 CASES: list[tuple[dict[str, Any], str, str]] = [
     (patient(extension=[{"url": "local", "valueString": "a"}]),
      "extension-relative", "Patient.extension[0].url"),
@@ -65,6 +74,17 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
      "system-relative", "ValueSet.compose.include[0].system"),
     ({"resourceType": "CodeSystem", "status": "draft", "content": "complete", "supplements": "urn:x"},
      "supplement-content", "CodeSystem.content"),
+    # periods, codes, references
+    (patient(identifier=[{"value": "1", "period": {"start": "2024-01-01", "end": "2024-01-01T10:00:00Z"}}]),
+     "period-precision", "Patient.identifier[0].period"),
+    (patient(_gender={"extension": [{"url": ABSENT, "valueCode": "unknown"}]}),
+     "code-missing", "Patient.gender"),
+    (bundle("collection", entry("urn:uuid:" + UUID, {"resourceType": "Organization", "name": "CH"}),
+            entry("urn:uuid:1", patient(generalPractitioner=[{"reference": "Practitioner/" + UUID}]))),
+     "reference-type", "Bundle.entry[1].resource.generalPractitioner[0].reference"),
+    # narratives
+    (patient(text=narrative('<a href="urn:uuid:1">a</a>')), "link-scheme", "Patient.text.div"),
+    (patient(text=narrative('<a href="#there">a</a>')), "link-dead", "Patient.text.div"),
     # fullUrl
     (bundle("collection", entry(None, patient(id="1"))), "full-url-missing", "Bundle.entry[0].fullUrl"),
     (bundle("collection", entry("Patient/1", patient(id="1"))),
@@ -107,6 +127,9 @@ def test_a_byte_order_mark_is_passed_over() -> None:
         bundle("collection", entry("urn:uuid:1", patient()), entry(BASE + "Patient/1", patient(id="1"))),
         bundle("collection", entry("https://example.org/Terms/1", patient(id="1"))),
         patient(identifier=[{"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.3"}]),
+        patient(identifier=[{"value": "1", "period": {"start": "2024", "end": "2025-01-01"}}]),
+        patient(text=narrative('<a href="#x">a</a><a href="https://example.org/">b</a><p id="x">c</p>')),
+        patient(_gender={"extension": [{"url": LATER, "valueCode": "other"}]}),
         found(patient(id="1"), "Patient?name=x"),
         found(patient(id="1"), "Encounter/1/$everything"),
         found(patient(id="1"), "Encounter?_include=*", "include"),

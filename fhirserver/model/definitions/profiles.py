@@ -24,10 +24,11 @@ _log = logging.getLogger(__name__)
 
 _STRUCTURE = (
     "url", "version", "name", "type", "kind", "abstract", "derivation", "baseDefinition", "context",
+    "contextInvariant",
 )  # fmt: skip
 _ELEMENT = frozenset((
     "id", "path", "sliceName", "slicing", "min", "max", "type", "binding", "contentReference", "maxLength",
-    "isModifier",
+    "isModifier", "extension",
 ))  # fmt: skip
 _VALUES = ("fixed", "pattern", "minValue", "maxValue")
 _CONSTRAINT = ("key", "severity", "human", "expression", "source")
@@ -40,8 +41,11 @@ def is_profile(resource: Mapping[str, Any]) -> bool:
 
 def is_usable(resource: Mapping[str, Any]) -> bool:
     """Whether it is a StructureDefinition of a profile that can be named."""
-    definition = resource.get("resourceType") == "StructureDefinition" and is_profile(resource)
-    return definition and isinstance(resource.get("url"), str)
+    if resource.get("resourceType") != "StructureDefinition" or not isinstance(resource.get("url"), str):
+        return False
+    # What says to specialise the very type it is about constrains it.
+    own = str(resource.get("baseDefinition", "")).rpartition("/")[2] == resource.get("type")
+    return is_profile(resource) or (own and resource.get("kind") != "logical")
 
 
 def trimmed(resource: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +86,7 @@ def operators(directory: Path, packages: Path, cache: Path) -> Operators:
     files = [f for f in sorted(directory.rglob("*.json")) if packages not in f.parents]
     if not archives and not files:
         return Operators()
-    digest = hashlib.sha256(b"1")
+    digest = hashlib.sha256(b"2")
     for file in (packages / PACKAGE, *archives, *files):
         stated = file.stat() if file.exists() else None
         digest.update(repr((str(file), stated and (stated.st_size, stated.st_mtime_ns))).encode())

@@ -30,7 +30,7 @@ class Env:
     ``context`` is the element it is about, ``resource`` the resource this is in, ``root`` the one that
     contains that resource. ``resolve`` finds the resource a reference names (None: it cannot);
     ``is_member`` says whether a coding is in a value set, ``conforms`` whether a resource or element conforms
-    to a profile (both None: that cannot be said).
+    to a profile (both None: that cannot be said). ``extension`` is the extension whose condition is asked.
     """
 
     model: Model
@@ -40,6 +40,7 @@ class Env:
     resolve: Callable[[str], Any] = _unresolved
     is_member: Callable[[str, str, str], bool | None] | None = None
     conforms: Callable[[Node, str], bool | None] | None = None
+    extension: Node | None = None
     this: Nodes = field(default_factory=list)
     index: int = 0
     total: Nodes = field(default_factory=list)

@@ -260,6 +260,8 @@ def _variable(name: str) -> Evaluate:
         return lambda env, nodes: [env.root]
     if name == "context":
         return lambda env, nodes: [env.context]
+    if name == "extension":
+        return lambda env, nodes: [env.extension] if env.extension else NOTHING
     if name.startswith("vs-"):
         return _constant(text("http://hl7.org/fhir/ValueSet/" + name[3:]))
     if name.startswith("ext-"):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhirserver.model.definitions import Definitions
+from fhirserver.validation.profiles.demands import bindings_of, demands_of
 from fhirserver.validation.profiles.elements import (
     CANONICAL,
     MISSING,
@@ -21,6 +22,9 @@ from fhirserver.validation.profiles.elements import (
 BY_TYPE = Slicing((("type", "$this"),))
 BY_URL = Slicing((("value", "url"),))
 _EXTENSIONS = ("extension", "modifierExtension")
+_VITAL_UNITS = CANONICAL.replace("StructureDefinition", "ValueSet") + "ucum-vitals-common"
+"""R4's profiles require these units of every component of a vital sign, also of an oxygen flow: R5 and the
+official validator take that as extensible."""
 _SILENT = frozenset(("ele-1", "ext-1"))
 
 
@@ -141,8 +145,12 @@ class Building:
             here.max_length = int(element["maxLength"])
         binding = element.get("binding", {})
         stated = (binding.get("strength", ""), binding.get("valueSet", "").partition("|")[0])
+        if stated[1] == _VITAL_UNITS and url.startswith(CANONICAL):
+            stated = ("extensible", _VITAL_UNITS)
         if stated[1] and (base is None or stated != (base.strength, base.value_set)):
             here.binding = stated
+        here.bindings = bindings_of(binding) or here.bindings
+        here.demands = demands_of(element) or here.demands
         here.slicing = slicing_of(element) or here.slicing
         self._invariants(here, element, url)
 
@@ -160,7 +168,7 @@ class Building:
                 _narrows(k, known[k.code].targets, known[k.code].profile) for k in kinds
             ):
                 return
-        if len(kinds) == 1 and kinds[0].code in ("BackboneElement", "Element"):
+        if len(kinds) == 1 and kinds[0].code in ("BackboneElement", "Element") and not kinds[0].profiles:
             return
         here.kinds = kinds
 

@@ -1,7 +1,6 @@
 """Checks a resource or element against the tree of a profile."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from fhirserver.errors import Severity
@@ -12,13 +11,15 @@ from fhirserver.validation.bindings import named
 from fhirserver.validation.codes import allowed
 from fhirserver.validation.fhirpath import FHIRPathError, compile_expression, holds
 from fhirserver.validation.knowledge import Knowledge
+from fhirserver.validation.profiles import demands
 from fhirserver.validation.profiles.elements import CANONICAL, MISSING, Constrained, Invariant, Kind
+from fhirserver.validation.profiles.limits import is_beyond
 from fhirserver.validation.profiles.placing import Item, agrees, items_of
 from fhirserver.validation.profiles.slicing import Lookup, Slices, Undecided, codings_of
 from fhirserver.validation.references import target_type
 from fhirserver.validation.report import Node as Place
 from fhirserver.validation.report import shown
-from fhirserver.validation.rules import MAX_DEPTH, Scope
+from fhirserver.validation.rules import MAX_DEPTH, Scope, contained_types
 
 
 class Checking:
@@ -39,8 +40,12 @@ class Checking:
         self._value(profile, tree, item, scope)
         if tree.kinds:
             self._kinds(profile, tree.kinds, tree, item, scope)
+        if tree.demands:
+            demands.check(tree.demands, profile, item, scope)
         for invariant in tree.invariants.values():
             self._invariant(invariant, item, scope)
+        if tree.children and tree.name in _INSIDE:
+            scope = _inside(item, scope, contained=tree.name == "contained")
         for child in tree.children.values():
             found = items_of(item.node, item.place, child.name, self._definitions)
             self._children(profile, child, found, item.place, scope)
@@ -137,12 +142,13 @@ class Checking:
         if tree.max_length is not None and type(value) is str and len(value) > tree.max_length:
             report.add(item.place, "too-long", "profile-length", profile=profile, most=tree.max_length)
         for limit, sign in ((tree.min_value, ">="), (tree.max_value, "<=")):
-            if limit is not MISSING and _is_beyond(value, limit, sign):
+            if limit is not MISSING and is_beyond(value, limit, sign):
                 wanted = f"{sign} {_brief(limit)}"
                 values = {"profile": profile, "value": _brief(value), "wanted": wanted}
                 report.add(item.place, "value", "profile-range", **values)
-        if tree.binding is not None:
-            self._binding(tree.binding, item, scope)
+        for binding in (tree.binding, *tree.bindings):
+            if binding is not None:
+                self._binding(binding, item, scope)
 
     def _binding(self, binding: tuple[str, str], item: Item, scope: Scope) -> None:
         strength, value_set = binding
@@ -208,8 +214,8 @@ class Checking:
             wanted = ", ".join(url.rpartition("/")[2] for url in targets)
             values = {"profile": profile, "found": shown(found), "wanted": wanted}
             scope.report.add(item.place, "value", "profile-target", **values)
-        elif type(literal) is str and (literal.startswith("#") or literal in scope.bundle):
-            inside = constraints.resolved(literal, scope, self._knowledge)
+        elif type(literal) is str:
+            inside = constraints.found(literal, scope)
             if inside is not None and not self._fits(inside, targets, scope):
                 wanted = ", ".join(url.rpartition("/")[2] for url in targets)
                 values = {"profile": profile, "found": shown(literal), "wanted": wanted}
@@ -234,6 +240,22 @@ class Checking:
         scope.report.breach(item.place, invariant.key, text, severity=severity, url=invariant.source)
 
 
+_INSIDE = ("contained", "resource")
+
+
+def _inside(item: Item, scope: Scope, *, contained: bool) -> Scope:
+    """The scope of what is below a resource inside another one; else the same."""
+    value = item.node.value
+    if type(value) is not dict or "resourceType" not in value or value is scope.resource:
+        return scope
+    inner = Scope(scope.report, value, item.place, scope.contained, scope.bundle, scope.depth)
+    if contained:
+        inner.root = scope.root
+    else:
+        inner.contained = contained_types(value)
+    return inner
+
+
 def _short(canonical: str) -> str:
     return canonical.removeprefix(CANONICAL)
 
@@ -244,17 +266,3 @@ def _brief(value: Any) -> str:
 
 
 _SHOWN = 120
-
-
-def _is_beyond(value: Any, limit: Any, sign: str) -> bool:
-    """Whether a value is below its minimum or above its maximum; numbers, dates and equal units."""
-    if isinstance(value, dict) and isinstance(limit, dict):
-        if any(value.get(k) != limit.get(k) for k in ("system", "code")):
-            return False
-        value, limit = value.get("value"), limit.get("value")
-    if isinstance(value, str) and isinstance(limit, str):
-        shared = min(len(value), len(limit), 10)
-        value, limit = value[:shared], limit[:shared]
-    elif not (isinstance(value, int | Decimal) and isinstance(limit, int | Decimal)):
-        return False
-    return bool(value < limit if sign == ">=" else value > limit)

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from fhirserver.validation.profiles.demands import PART, Demand
+
 CANONICAL = "http://hl7.org/fhir/StructureDefinition/"
 
 
@@ -56,7 +58,7 @@ class Constrained:
     """An element of a profile; ``label`` is how messages call it (``component:systolic``).
 
     ``most`` None is no limit; ``structure`` the key of its children in the definitions, "" where these depend
-    on the type it has.
+    on the type it has; ``bindings`` are those beside ``binding``.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Constrained:
     max_length: int | None = None
     min_value: Any = MISSING
     max_value: Any = MISSING
+    demands: tuple[Demand, ...] = ()
+    bindings: tuple[tuple[str, str], ...] = ()
     invariants: dict[str, Invariant] = field(default_factory=dict)
     slicing: Slicing | None = None
     slices: "dict[str, Constrained]" = field(default_factory=dict)
@@ -82,6 +86,7 @@ class Constrained:
             self.least == 0
             and self.most is None
             and not (self.kinds or self.binding or self.invariants or self.slices or self.children)
+            and not (self.demands or self.bindings)
             and self.fixed is self.pattern is self.min_value is self.max_value is MISSING
             and self.max_length is None
             and (self.slicing is None or self.slicing.rules == "open")
@@ -95,7 +100,7 @@ class Constrained:
             loose
             and self.least < 2
             and self.most in (None, 1)
-            and not (self.invariants or self.slices or self.children)
+            and not (self.invariants or self.slices or self.children or self.demands or self.bindings)
             and self.fixed is self.pattern is self.min_value is self.max_value is MISSING
             and self.max_length is None
             and not any(kind.profiles or kind.targets for kind in self.kinds)
@@ -137,10 +142,19 @@ def value_of(element: Mapping[str, Any], prefix: str) -> Any:
 def kinds_of(element: Mapping[str, Any]) -> tuple[Kind, ...]:
     """The types; those of FHIRPath, which ids and urls have, constrain nothing."""
     return tuple(
-        Kind(str(t["code"]), tuple(t.get("profile", ())), tuple(t.get("targetProfile", ())))
+        Kind(str(t["code"]), tuple(_profiles(t)), tuple(t.get("targetProfile", ())))
         for t in element.get("type", ())
         if isinstance(t, dict) and "code" in t and "fhirpath" not in str(t["code"])
     )
+
+
+def _profiles(type: Mapping[str, Any]) -> Iterator[str]:
+    """The profiles of a type; ``url#id`` where an element of the profile is meant."""
+    twins = type.get("_profile", ())
+    for index, url in enumerate(type.get("profile", ())):
+        twin = twins[index] if index < len(twins) else None
+        parts = [e.get("valueString") for e in (twin or {}).get("extension", ()) if e.get("url") == PART]
+        yield f"{url}#{parts[0]}" if parts else url
 
 
 def slicing_of(element: Mapping[str, Any]) -> Slicing | None:

@@ -22,12 +22,14 @@ from fhirserver.validation.rules import MAX_DEPTH, Scope
 
 
 class Profile:
-    """A profile or an extension's definition, compiled; ``contexts`` are (type, expression)."""
+    """A profile or an extension's definition, compiled; ``contexts`` are (type, expression), ``conditions``
+    what has to hold of the element around an extension."""
 
     __slots__ = (
         "_checking",
         "_parts",
         "_plain",
+        "conditions",
         "contexts",
         "modifier",
         "most",
@@ -45,6 +47,7 @@ class Profile:
         self.contexts = tuple(
             (str(c.get("type")), str(c.get("expression"))) for c in definition.get("context", ())
         )
+        self.conditions = tuple(map(str, definition.get("contextInvariant", ())))
         view = definition.get("snapshot") or definition.get("differential") or {}
         root = (view.get("element") or [{}])[0]
         self.modifier = bool(root.get("isModifier", False))
@@ -88,27 +91,42 @@ class Profiles:
         self._knowledge = knowledge
         self._sources = {**knowledge.definitions.profiles, **(more or {})}
         self._shipped = dict(self._sources)
-        self._compiled: dict[str, Profile | UnusableProfile] = {}
+        self._versions: dict[str, dict[str, bytes]] = {}  # of what was put, by url and version
+        self._compiled: dict[tuple[str, str, str], Profile | UnusableProfile] = {}
         self._building: set[str] = set()
         self._lock = threading.RLock()
         self._checking = Checking(knowledge, self)
         knowledge.conforms = self._conforms
 
     def find(self, canonical: str) -> Profile | None:
-        """The profile with this canonical url (``url|version`` names a version), None where it is unknown.
+        """The profile with this canonical url, None where it is unknown.
+
+        ``url|version`` names a version, or the first parts of one; ``url#id`` an element of a profile.
 
         Raises:
             UnusableProfile: it is known, but cannot be understood.
         """
-        url, _, version = canonical.partition("|")
+        stated, _, part = canonical.partition("#")
+        url, _, version = stated.partition("|")
         if url not in self._sources:
             return None
-        found = self._compiled.get(url)
+        version_there, source = self._source(url, version)
+        key = url, version_there, part
+        found = self._compiled.get(key)
         if found is None:
-            found = self._compile(url)
+            found = self._compile(key, source)
         if isinstance(found, UnusableProfile):
             raise found
-        return None if version and found.version and version != found.version else found
+        return None if version and found.version and not _is_version(found.version, version) else found
+
+    def _source(self, url: str, version: str) -> tuple[str, bytes]:
+        """The source of a profile in this version, if there is one; else ("") the one that was put last."""
+        known = self._versions.get(url) if version else None
+        fitting = [one for one in known or () if _is_version(one, version)]
+        if known and fitting:
+            best = version if version in fitting else fitting[-1]
+            return best, known[best]
+        return "", self._sources[url]
 
     def extension(self, url: str) -> Profile | None:
         """The definition of an extension; None where it is unknown, or no extension, or unusable."""
@@ -138,11 +156,22 @@ class Profiles:
     def put(self, resource: Mapping[str, Any]) -> None:
         """Take in a StructureDefinition, in the place of one with the same url; what is no profile is not."""
         if is_usable(resource):
-            self._replace(str(resource["url"]), json.format(trimmed(resource)))
+            url, version = str(resource["url"]), str(resource.get("version", ""))
+            source = json.format(trimmed(resource))
+            with self._lock:
+                versions = self._versions.setdefault(url, {})
+                versions.pop(version, None)  # The one that is put last is that of the url alone.
+                versions[version] = source
+                self._replace(url, source)
 
-    def remove(self, url: str) -> None:
-        """Let go of a StructureDefinition that was put; one that was shipped with the server comes back."""
-        self._replace(url, self._shipped.get(url))
+    def remove(self, url: str, version: str | None = None) -> None:
+        """Let go of a StructureDefinition that was put (None: of all its versions): another version takes its
+        place, or what was shipped with the server."""
+        with self._lock:
+            versions = self._versions.get(url, {})
+            for gone in list(versions) if version is None else [version]:
+                versions.pop(gone, None)
+            self._replace(url, next(reversed(versions.values()), None) or self._shipped.get(url))
 
     def _replace(self, url: str, source: bytes | None) -> None:
         with self._lock:
@@ -152,22 +181,23 @@ class Profiles:
                 self._sources[url] = source
             self._compiled.clear()  # Others may be derived from it.
 
-    def _compile(self, url: str) -> Profile | UnusableProfile:
+    def _compile(self, key: tuple[str, str, str], source: bytes) -> Profile | UnusableProfile:
+        url, _, part = key
         with self._lock:
-            definition: dict[str, Any] = {}
             found: Profile | UnusableProfile
             try:
                 if url in self._building:
                     raise UnusableProfile(f"{url} is derived from itself")
                 self._building.add(url)
-                definition = json.stored(self._sources[url])
+                definition = json.stored(source)
                 tree = Building(self.definitions, self.tree).build(definition)
-                found = Profile(definition, tree, self._checking)
+                found = Profile(definition, _part(tree, part) if part else tree, self._checking)
             except (UnusableProfile, msgspec.DecodeError, ValueError, AttributeError, TypeError) as error:
                 found = UnusableProfile(str(error))
             finally:
                 self._building.discard(url)
-            self._compiled[url] = found
+            if isinstance(found, Profile) or not part:  # What anybody may ask for is not kept for ever.
+                self._compiled[key] = found
             return found
 
     def tree(self, url: str) -> Constrained | None:
@@ -245,6 +275,23 @@ class Profiles:
         if inner.depth < MAX_DEPTH:
             profile.check_item(item, inner)
         return inner.report.issues
+
+
+def _is_version(version: str, wanted: str) -> bool:
+    """Whether it is the version, or begins with its parts: 0.2.1 is a 0.2."""
+    return version == wanted or version.startswith(wanted + ".")
+
+
+def _part(tree: Constrained, id: str) -> Constrained:
+    """The element with this id (``Composition.section:labs``). Raises UnusableProfile."""
+    for step in id.split(".")[1:]:
+        name, _, slice = step.partition(":")
+        child = tree.children.get(name.removesuffix("[x]"))
+        found = child.slices.get(slice) if child and slice else child
+        if found is None:
+            raise UnusableProfile(f"it has no element {id[:100]}")
+        tree = found
+    return tree
 
 
 def _has_errors(issues: list[Issue]) -> bool:
