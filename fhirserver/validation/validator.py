@@ -79,7 +79,7 @@ class Validator:
     ) -> list[Issue]:
         """What a resource, valid by itself, has against one profile, whatever the policy."""
         report = Report(language, False, False)
-        scope = Scope(report, resource, location, _contained(resource), {}, 0)
+        scope = Scope(report, resource, location, contained_types(resource), {}, 0)
         self._profile(profile, resource, location, scope)
         return report.result()
 
