@@ -110,6 +110,7 @@ SYSTEM_OF_NAME: Final = {
     "CCAM": "https://smt.esante.gouv.fr/terminologie-ccam",
     "CDCREC": "urn:oid:2.16.840.1.113883.6.238",
     "ISO3166_1": "urn:iso:std:iso:3166",
+    "HL70399": "urn:iso:std:iso:3166",
     "ISO639": "urn:ietf:bcp:47",
 }
 """Short names of coding systems (HL7 table 0396 and what is really sent), upper case -> URI."""

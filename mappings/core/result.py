@@ -30,7 +30,7 @@ class Issue:
 @dataclass(frozen=True, slots=True)
 class Unmapped:
     """A code that nothing maps: the URI of its system ("" when none was sent), its display as sent, and where
-    it stands in the result (``Observation.code``)."""
+    it stands in the result (``Observation.code``) or, without a place there, in the input."""
 
     system: str
     code: str

@@ -18,9 +18,10 @@ ALTERNATE_CODES: Final = "http://hl7.org/fhir/StructureDefinition/alternate-code
 def translate(mapped: Mapped, source: Source) -> None:
     """Translate the codings of all entries in place, and note each code that stays without a mapping.
 
-    A concept is mapped when one of its codings is of a system that others know.
+    A concept is mapped when one of its codings is of a system that others know. What the mapping itself noted
+    (codes that have no place in the result) stays.
     """
-    unmapped: dict[tuple[str, str], Unmapped] = {}
+    unmapped = {(one.system, one.code): one for one in mapped.unmapped}
     for entry in mapped.bundle.get("entry", ()):
         for found in _translated(entry["resource"], source, entry["resource"]["resourceType"]):
             unmapped.setdefault((found.system, found.code), found)

@@ -7,8 +7,8 @@ from typing import Final
 
 from mappings.core.bundle import prune, put
 from mappings.core.effects import Snapshot
-from mappings.core.result import Element
-from mappings.hl7v2.context import ALTERNATE_CODES, Context
+from mappings.core.result import Element, Unmapped
+from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import (
     cwe_to_codeable_concept,
     dtm_to_date_time,
@@ -169,10 +169,8 @@ def _type_and_category(kind: Field, code: Field, context: Context) -> Element:
         return elements | {"category": [ALLERGY_CATEGORY[sent]]}
     if sent and sent not in ALLERGY_TYPE and sent != "MC":
         context.warn(f"Code {sent[:40]!r} of table 0127 has no mapping", kind, "code-invalid")
-    if sent:
         coding = context.table_coding("0127", " ".join(sent.split()))
-        kept = {"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}}
-        elements["_category"] = [{"extension": [kept]}]
+        context.unmapped.append(Unmapped(coding["system"], coding["code"], location=kind.location))
     return elements
 
 

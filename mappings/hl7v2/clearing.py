@@ -23,7 +23,7 @@ _EXCLUSIVE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "DiagnosticReport": (("effectiveDateTime", "effectivePeriod"),),
     "Immunization": (("occurrenceDateTime", "_occurrenceDateTime"),),
     "MedicationRequest": (("medicationCodeableConcept", "medicationReference", "contained"),),
-    "Observation": (_VALUES,),
+    "Observation": (_VALUES, ("effectiveDateTime", "effectivePeriod")),
     "ServiceRequest": (("occurrenceDateTime", "occurrencePeriod"),),
     "Patient": (
         ("deceasedBoolean", "deceasedDateTime"),

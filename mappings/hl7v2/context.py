@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from mappings.core import times, translation
 from mappings.core.bundle import derived_identifier, full_url
 from mappings.core.effects import Effects
-from mappings.core.result import Element, Issue, Severity
+from mappings.core.result import Element, Issue, Severity, Unmapped
 from mappings.core.source import Source
 from mappings.hl7v2 import table_codes
 from mappings.hl7v2.reader import Message
@@ -34,6 +34,7 @@ class Context:
     issues: list[Issue] = field(default_factory=list)
     cleared: dict[str, set[str]] = field(default_factory=dict)
     effects: Effects = field(default_factory=Effects)
+    unmapped: list[Unmapped] = field(default_factory=list)
 
     def url(self, *parts: str) -> str:
         """The fullUrl of what these parts identify in this source."""
@@ -96,7 +97,8 @@ class Context:
     ) -> Element:
         """Map a code of an HL7 table to the code element of that name; the source's code map comes first.
 
-        What both lack becomes ``default``, with an issue, and the code as sent stays as an extension.
+        What both lack becomes ``default``, with an issue, and the code as sent stays as an extension. FHIR
+        allows none without a value: without a default nothing is said, and the code is listed as unmapped.
         """
         sent = str(value)
         if not sent:
@@ -107,6 +109,9 @@ class Context:
         if (mapped := table.get(sent.upper())) is not None:
             return {element: mapped}
         self.warn(f"Code {sent[:40]!r} of table {number} has no mapping", value, "code-invalid")
+        if default is None:
+            self.unmapped.append(Unmapped(coding["system"], coding["code"], location=value.location))
+            return {element: None}
         kept = {"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}}
         return {element: default, f"_{element}": {"extension": [kept]}}
 

@@ -251,12 +251,18 @@ def cwe_to_codings(cwe: Field, context: Context, table: str = "") -> list[Elemen
 
 
 def cwe_to_codeable_concept(cwe: Field, context: Context, table: str = "") -> Element | None:
-    """CodeableConcept; ``table`` as in ``cwe_to_codings``."""
+    """CodeableConcept; ``table`` as in ``cwe_to_codings``.
+
+    The words that a sender has for a code of an HL7 table are the text: the code's own display is HL7's.
+    """
     if not cwe.raw:
         return None
     codings = cwe_to_codings(cwe, context, table)
-    text = cwe[9].text or ("" if codings else cwe[2].text)
-    concept: Element | None = prune({"coding": codings, "text": text})
+    words = [cwe[9].text or ("" if codings else cwe[2].text)]
+    words += [c.pop("display", "") for c in codings if c.get("system", "").startswith(_TABLE)]
+    concept: Element | None = prune(
+        {"coding": codings, "text": "; ".join(dict.fromkeys(filter(None, words)))}
+    )
     return concept
 
 

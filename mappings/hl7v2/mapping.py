@@ -63,6 +63,7 @@ def to_bundle(message: Message, source: Source) -> Mapped:
         unread=message.unread(),
         cleared=context.cleared,
         patient=subject.key if subject else "",
+        unmapped=context.unmapped,
         effects=context.effects,
     )
 

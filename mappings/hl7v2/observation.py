@@ -27,7 +27,7 @@ from mappings.hl7v2.people import cwe_to_organization_reference, practitioners, 
 from mappings.hl7v2.segment import Field, Segment
 from mappings.hl7v2.specimen import eip
 from mappings.hl7v2.tables import INTERPRETATION, OBSERVATION_STATUS, TERMINOLOGY
-from mappings.hl7v2.vital_signs import DIASTOLIC, PANEL, SYSTOLIC, BloodPressures, conform, vital_sign_of
+from mappings.hl7v2.vital_signs import PANEL, BloodPressures, conform, is_pressure, vital_sign_of
 
 SUB_ID: Final = "http://hl7.org/fhir/StructureDefinition/observation-v2-subid"
 NATURE: Final = "http://hl7.org/fhir/StructureDefinition/observation-nature-of-abnormal-test"
@@ -105,7 +105,7 @@ class ObservationEntries:
         observation |= {"category": category} if category else {}
         if code := vital_sign_of(observation):
             observation = conform(code, observation, obx, self._context)
-        if code in (SYSTOLIC, DIASTOLIC):
+        if is_pressure(code):
             if self._pressures.complete(code, observation):
                 return None
             self._pressures.begin(code, observation)

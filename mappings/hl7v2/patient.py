@@ -84,6 +84,8 @@ def add_patient(pid: Segment, context: Context, *, assert_it: bool, pd1: Segment
         patient |= more | ({"extension": extensions} if extensions else {})
     entry = put if assert_it else mention
     context.entries.append(entry(url, patient, key))
+    if "_gender" in patient:  # what nobody understands does not replace what is known
+        context.effects.assumed[url] = {"gender", "_gender"}
     if assert_it:
         cleared = {element for fields, names in _CLEARED_BY if _is_cleared(pid, fields) for element in names}
         if cleared:
@@ -171,7 +173,7 @@ def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -
                 *telecom(pid, 14, context, "work"),
                 *telecom(pid, 40, context),
             ],
-            **context.code("gender", pid[8], GENDER, "0001"),
+            **context.code("gender", pid[8], GENDER, "0001", "unknown" if pid[8] else None),
             "birthDate": birth.date if birth else None,
             "_birthDate": {"extension": [_extension("patient-birthTime", "valueDateTime", birth_time)]},
             "deceasedDateTime": death_time,

@@ -7,7 +7,7 @@ from mappings.hl7v2 import read
 from mappings.hl7v2.context import context_of
 from mappings.hl7v2.languages import cwe_to_language
 
-V2 = "http://terminology.hl7.org/CodeSystem/v2-0296"
+V2 = "urn:x-hl7v2:cs:a:HL70296"
 
 
 @pytest.mark.parametrize(

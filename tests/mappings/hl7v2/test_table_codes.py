@@ -17,9 +17,10 @@ from mappings.hl7v2 import table_codes
         ("0203", "UF", None),
         ("0277", "NORMAL", "Normal"),
         ("0001", "F", "F"),
-        # tables that sites fill
-        ("0112", "01", "01"),
-        ("9999", "X", "X"),
+        # HL7 does not tell all codes of the one; the others have none: they are any site's
+        ("0141", "E9", "E9"),
+        ("0112", "01", None),
+        ("9999", "X", None),
     ],
 )
 def test_find(number: str, code: str, expected: str | None) -> None:
