@@ -20,9 +20,10 @@ test: install  ## everything the project checks
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
-bench: install  ## measure servers of its own; writes benchmarks/results.md and benchmarks/feed.md
+bench: install  ## measure servers of its own; writes benchmarks/results.md, feed.md and cda.md
 	$(BIN)/python -m benchmarks.run $(BENCH)
 	$(BIN)/python -m benchmarks.feed
+	$(BIN)/python -m benchmarks.cda
 
 validator-cases: install  ## agreement with the official validator on a copy of FHIR/fhir-test-cases
 	$(BIN)/python -m benchmarks.validator_cases $(CASES)

@@ -21,6 +21,8 @@ from fhirserver.storage.embedded import EmbeddedEngine
 START_SECONDS = 600.0
 STOP_SECONDS = 30.0
 PROCESSED_SECONDS = 120.0
+LOOK_SECONDS = 0.5
+"""Looking at the inbox more often would be a load of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class RunningServer:
                 counts = json.load(answer)["counts"]
             if not counts["received"]:
                 return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-            time.sleep(0.1)
+            time.sleep(LOOK_SECONDS)
         raise RuntimeError(f"{counts['received']} messages are still not processed")
 
 

@@ -55,6 +55,7 @@ class Inbox(Listing):
         self._done: Gathering[str, bool] = Gathering(self._remove)
         self._changes: Counter[str] = Counter()
         self._counting: asyncio.Task[None] | None = None
+        self._counts_stored = asyncio.Lock()
         self.database = database
 
     # --- write
@@ -184,11 +185,12 @@ class Inbox(Listing):
     async def counts(self) -> dict[str, int]:
         """Items by status: ``received`` is exact, of the others a killed process may have missed some."""
         try:
-            totals = await self._totals.find_one({"_id": "inbox status"}) or {}
             received = await self.waiting_rows.count_documents({})
+            async with self._counts_stored:
+                totals = await self._totals.find_one({"_id": "inbox status"}) or {}
+                found = {s: max(0, int(totals.get(s, 0)) + self._changes[s]) for s in STATUSES}
         except PyMongoError:
             raise Unavailable("The database does not answer now") from None
-        found = {s: max(0, int(totals.get(s, 0)) + self._changes[s]) for s in STATUSES}
         return found | {"received": received}
 
     def _count(self, status: str, change: int) -> None:
@@ -206,15 +208,16 @@ class Inbox(Listing):
 
     async def store_counts(self) -> None:
         """Write what was counted. Raises Unavailable."""
-        changes, self._changes = self._changes, Counter()
-        if not any(changes.values()):
-            return
-        try:
-            increments = {status: n for status, n in changes.items() if n}
-            await self._totals.update_one({"_id": "inbox status"}, {"$inc": increments}, upsert=True)
-        except PyMongoError:
-            self._changes.update(changes)
-            raise Unavailable("The database does not take the counts now") from None
+        async with self._counts_stored:
+            changes, self._changes = self._changes, Counter()
+            if not any(changes.values()):
+                return
+            try:
+                increments = {status: n for status, n in changes.items() if n}
+                await self._totals.update_one({"_id": "inbox status"}, {"$inc": increments}, upsert=True)
+            except PyMongoError:
+                self._changes.update(changes)
+                raise Unavailable("The database does not take the counts now") from None
 
     async def close(self) -> None:
         """Write what was counted, and end."""
