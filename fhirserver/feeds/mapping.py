@@ -11,6 +11,8 @@ from mappings.core.source import Source
 from mappings.hl7v2.premapping import premap
 
 MAX_BYTES: Final = 32 * 1024 * 1024
+BOUNDED: Final = ("xds",)
+"""Kinds whose size their channel bounds, and whose files are beside what is parsed."""
 IN_THREAD: Final = 256 * 1024
 """Input beyond this many bytes is mapped in a thread: others are served meanwhile."""
 
@@ -39,7 +41,7 @@ async def map_input(kind: str, raw: bytes, source: Source, content_type: str = "
 
 def map_now(kind: str, raw: bytes, source: Source, content_type: str = "") -> Mapped:
     """Raises MappingError."""
-    if len(raw) > MAX_BYTES:
+    if len(raw) > MAX_BYTES and kind not in BOUNDED:
         text = f"The input has {len(raw)} bytes; at most {MAX_BYTES} are mapped"
         raise Unreadable(text, Issue("error", "too-long", text))
     mapped = _mapped(kind, raw, source, content_type)

@@ -8,7 +8,7 @@ import binascii
 import quopri
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message as Header
 from typing import Final
@@ -26,6 +26,7 @@ MULTIPART: Final = "multipart/related"
 PARTS: Final = 2000
 HEADER_BYTES: Final = 16 * 1024
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+_REST_OF_LINE: Final = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 _FIRST_LINE: Final = re.compile(rb"--([^\r\n]{1,70})[ \t]*\r?\n")
 
 
@@ -147,25 +148,32 @@ def _parameter(header: Header, name: str) -> str:
 
 def _split(raw: bytes, boundary: bytes) -> list[bytes]:
     """The parts between boundaries. Raises Fault: the last boundary is missing, or there are too many."""
-    mark = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r?\n|\Z)(?:\r?\n)?")
     parts: list[bytes] = []
     start = -1
-    position = 0
-    while (found := mark.search(raw, position)) is not None:
+    for begin, end, last in _delimiters(raw, b"--" + boundary):
         if start >= 0:
-            parts.append(raw[start : found.start()])
-        if found[1]:
-            if not parts:
-                break
+            parts.append(raw[start:begin])
+        if last and parts:
             return parts
         if len(parts) > PARTS:
             raise Fault("Sender", f"The multipart message has more than {PARTS} parts")
-        start = position = found.end()
-        # The line end of an empty part is also that of the next boundary.
-        position = max(found.start() + 1, start - 2)
+        start = end
     if start < 0:
         raise Fault("Sender", "The boundary of the Content-Type is nowhere in the message")
     raise Fault("Sender", "The multipart message ends before its last boundary")
+
+
+def _delimiters(raw: bytes, mark: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Where the lines that are boundaries begin and end, with their line ends; whether each is the last."""
+    position = 0
+    while (found := raw.find(mark, position)) >= 0:
+        position = found + len(mark)
+        if found and raw[found - 1 : found] != b"\n":
+            continue
+        if (line := _REST_OF_LINE.match(raw, position)) is None:
+            continue  # it goes on: another boundary begins with this one
+        begin = found - (2 if raw[max(found - 2, 0) : found] == b"\r\n" else 1) if found else 0
+        yield begin, line.end(), bool(line[1])
 
 
 def _part(raw: bytes) -> _Part:
