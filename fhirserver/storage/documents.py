@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bson import Binary, Int64
+from bson import Int64
 
 from fhirserver.search.query import Index, Inner
 
@@ -62,7 +62,7 @@ def to_document(stored: Stored, index: Index | None, seq: int) -> Document:
         "version": stored.version,
         "updated": Int64(stored.updated),
         "method": stored.method,
-        "body": Binary(stored.body),
+        "body": stored.body,
     }
     if stored.content_type:
         document |= {"blob": stored.blob, "content_type": stored.content_type}
@@ -109,7 +109,7 @@ def to_history(stored: Stored, until: int) -> Document:
         "version": stored.version,
         "updated": Int64(stored.updated),
         "method": stored.method,
-        "body": Binary(stored.body),
+        "body": stored.body,
     }
     if stored.content_type:
         document |= {"blob": stored.blob, "content_type": stored.content_type}

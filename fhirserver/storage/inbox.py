@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bson import Binary
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import PyMongoError
 
@@ -71,7 +70,7 @@ class Inbox(Listing):
             Unavailable: the database does not take it now: it must not be acknowledged.
         """
         item = replace(item, seq=await self.numbers.next())
-        content: Document = {"raw": Binary(raw)}
+        content: Document = {"raw": raw}
         if len(raw) > INLINE:
             content = {"blob": await self._blobs.put(raw)}
         if item.status == "received":
