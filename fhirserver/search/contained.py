@@ -44,6 +44,11 @@ def entries(
                 if literal.startswith("#"):
                     by.setdefault(literal[1:], {})[parameter.code] = None
     for contained in resource["contained"][:MOST]:
+        if contained["resourceType"] == "PractitionerRole":
+            # Who has a role is found by what the role is found by: ITI-67 asks for the author's name.
+            person = contained.get("practitioner", {}).get("reference", "")
+            by.setdefault(person.removeprefix("#"), {}).update(by.get(contained.get("id", ""), {}))
+    for contained in resource["contained"][:MOST]:
         type, id = contained["resourceType"], contained.get("id", "")
         own = of(contained)
         index.contained.append(Inner(type, id, tuple(by.get(id, ())), own))

@@ -19,6 +19,10 @@ from fhirserver.search.types.registry import COMPARISONS
 from fhirserver.search.values import shown, split, unescape
 
 MAX_VALUES = 10_000
+ROLE = "PractitionerRole"
+AUTHORS = {("DocumentReference", "author"), ("List", "source")}
+NAMES = ("given", "family")
+"""``author.given`` and the like are the name of who has a role, too: IHE MHD, ITI-66 and ITI-67."""
 MAX_STEPS = 8
 MAX_TYPES = 8
 """Chains of more steps, and a step to more types without saying which, are refused."""
@@ -97,7 +101,13 @@ class Criteria:
     # --- other resources
 
     def _chain(self, type: str, head: str, rest: str, value: str, step: int) -> Condition | None:
-        found = self.follow(type, head, lambda target: self.condition(target, rest, value, step + 1), rest)
+        def inner(target: str) -> Condition | None:
+            path = rest
+            if target == ROLE and (type, head) in AUTHORS and rest.partition(":")[0] in NAMES:
+                path = f"practitioner.{rest}"
+            return self.condition(target, path, value, step + 1)
+
+        found = self.follow(type, head, inner, rest)
         return found if value else None
 
     def follow(

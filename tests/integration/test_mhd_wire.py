@@ -136,6 +136,37 @@ def test_parameters_of_the_guides(api: httpx2.Client, patient: str, query: str, 
     assert len(posted.get("entry", ())) == len(expected)
 
 
+PERSON = {"resourceType": "Practitioner", "id": "p", "name": [{"family": "AUTEUR-TEST", "given": ["Jeanne"]}]}
+OTHER = {"resourceType": "Practitioner", "id": "q", "name": [{"family": "SIGNATAIRE-TEST", "given": ["Luc"]}]}
+ROLE = {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "#p"}}
+
+
+@pytest.mark.parametrize("author", ["contained", "contained role", "stored", "stored role"])
+def test_documents_are_found_by_the_name_of_their_author(
+    api: httpx2.Client, patient: str, author: str
+) -> None:
+    contained: list[Any] = [OTHER, PERSON, *([ROLE] if author == "contained role" else [])]
+    reference = {"contained": "#p", "contained role": "#r"}.get(author, "")
+    if not reference:
+        contained = [OTHER]
+        body = {k: v for k, v in PERSON.items() if k != "id"}
+        reference = f"Practitioner/{api.post('/Practitioner', json=body).json()['id']}"
+    if author == "stored role":
+        role = {"resourceType": "PractitionerRole", "practitioner": {"reference": reference}}
+        reference = f"PractitionerRole/{api.post('/PractitionerRole', json=role).json()['id']}"
+    elements = {"author": [{"reference": reference}], "authenticator": {"reference": "#q"}}
+    _, document, _ = provide(api, submission(patient, b"x", contained=contained, **elements))
+    for query, matches in (
+        ("author.given=Jeanne", True),
+        ("author.family=auteur", True),
+        ("author.family:exact=AUTEUR-TEST&author.given=Jeanne", True),
+        ("author.given=Luc", False),
+        ("author.family=SIGNATAIRE-TEST", False),
+    ):
+        expected = [document] if matches else []
+        assert found(api, f"DocumentReference?patient={patient}&{query}") == expected, query
+
+
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
