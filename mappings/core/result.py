@@ -30,12 +30,14 @@ class Issue:
 @dataclass(frozen=True, slots=True)
 class Unmapped:
     """A code that nothing maps: the URI of its system ("" when none was sent), its display as sent, and where
-    it stands in the result (``Observation.code``) or, without a place there, in the input."""
+    it stands in the result (``Observation.code``) or, without a place there, in the input. ``told``: an issue
+    names it already."""
 
     system: str
     code: str
     display: str = ""
     location: str = ""
+    told: bool = False
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ def translate(mapped: Mapped, source: Source) -> None:
             one.location,
         )
         for one in mapped.unmapped
-        if one.system.startswith(LOCAL)
+        if one.system.startswith(LOCAL) and not one.told
     ]
 
 
@@ -75,4 +75,4 @@ def _alternates(beside: Any, path: str) -> Iterator[Unmapped]:
         for extension in (one or {}).get("extension", ()):
             if extension.get("url") == ALTERNATE_CODES:
                 for coding in extension.get("valueCodeableConcept", {}).get("coding", ()):
-                    yield Unmapped(coding.get("system", ""), coding.get("code", ""), "", path)
+                    yield Unmapped(coding.get("system", ""), coding.get("code", ""), "", path, told=True)

@@ -170,7 +170,7 @@ def _type_and_category(kind: Field, code: Field, context: Context) -> Element:
     if sent and sent not in ALLERGY_TYPE and sent != "MC":
         context.warn(f"Code {sent[:40]!r} of table 0127 has no mapping", kind, "code-invalid")
         coding = context.table_coding("0127", " ".join(sent.split()))
-        context.unmapped.append(Unmapped(coding["system"], coding["code"], location=kind.location))
+        context.unmapped.append(Unmapped(coding["system"], coding["code"], location=kind.location, told=True))
     return elements
 
 

@@ -110,7 +110,9 @@ class Context:
             return {element: mapped}
         self.warn(f"Code {sent[:40]!r} of table {number} has no mapping", value, "code-invalid")
         if default is None:
-            self.unmapped.append(Unmapped(coding["system"], coding["code"], location=value.location))
+            self.unmapped.append(
+                Unmapped(coding["system"], coding["code"], location=value.location, told=True)
+            )
             return {element: None}
         kept = {"url": ALTERNATE_CODES, "valueCodeableConcept": {"coding": [coding]}}
         return {element: default, f"_{element}": {"extension": [kept]}}
