@@ -13,6 +13,7 @@ from fhirserver.model import json
 from fhirserver.model.json import Resource
 from fhirserver.operations.inputs import Inputs
 from fhirserver.request import Request, Result
+from fhirserver.terminology.expansion import Unknown
 from fhirserver.terminology.sources import Sources
 from fhirserver.terminology.value_sets import ValueSet, value_set
 
@@ -134,16 +135,28 @@ def asked_value_set(given: Inputs, request: Request, server: "Server") -> Callab
         )
     if came is not None:
         made = value_set(came)
-        return lambda sources: made
+        return lambda sources: _supplemented(made, sources)
     canonical = f"ValueSet/{request.id}" if request.id else url
 
     def find(sources: Sources) -> ValueSet:
         found = sources.value_set(canonical)
         if found is None:
             raise NotFound(f"The value set {canonical[:300]} is not known here", expression="url")
-        return found
+        return _supplemented(found, sources)
 
     return find
+
+
+def _supplemented(set: ValueSet, sources: Sources) -> ValueSet:
+    """The value set, whose supplements are known. Raises Unknown where one of them is not."""
+    for extension in set.resource.get("extension", ()):
+        canonical = extension.get("valueCanonical", "")
+        if extension.get("url") == _SUPPLEMENT and sources.catalogue.find("CodeSystem", canonical) is None:
+            raise Unknown(f"The supplement {canonical[:300]}, which {set.called[:200]} needs, is not known")
+    return set
+
+
+_SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 
 
 def entry_url(sources: Sources, type: str, id: str) -> str:

@@ -24,9 +24,16 @@ from fhirserver.terminology.value_sets import ValueSet
 if TYPE_CHECKING:
     from fhirserver.server import Server
 
-COMMON = ("url", "code", "display", "coding", "codeableConcept", "date", "abstract", "displayLanguage")
-OF_VALUE_SETS = (*COMMON, "system", "systemVersion", "valueSet", "valueSetVersion", *coded.NOT_HERE)
-OF_CODE_SYSTEMS = (*COMMON, "version", "codeSystem")
+COMMON = (
+    *("url", "code", "display", "coding", "codeableConcept", "date", "abstract", "displayLanguage"),
+    *("lenient-display-validation", "valueset-membership-only", "activeOnly"),
+)
+OF_VALUE_SETS = (
+    *(*COMMON, "system", "systemVersion", "version", "valueSet", "valueSetVersion", "inferSystem"),
+    *coded.NOT_HERE,
+)
+"""Those of R4, and what later versions and other servers call the same or have added."""
+OF_CODE_SYSTEMS = (*COMMON, "version", "codeSystem", "system")
 LOOKED_THROUGH = 3000
 """The codes of larger systems are not looked through for a similar one."""
 
@@ -46,14 +53,15 @@ async def validate_code(request: Request, server: "Server") -> Result:
     """Whether a code is in a value set: 200 with ``result``, whatever it is."""
     given = inputs.read(request, server, OF_VALUE_SETS)
     coded.refuse_context(given)
-    asked = coded.codings(given, "system", "systemVersion")
+    asked = coded.codings(given, "system", "systemVersion" if given.text("systemVersion") else "version")
     await coded.check_instance(request, server)
     find = coded.asked_value_set(given, request, server)
-    abstract = given.text("abstract")
+    rules = _rules(given)
+    inferred = bool(given.text("code"))
 
     def evaluate(sources: Sources) -> list[Found]:
         set = find(sources)
-        return [_in_value_set(sources, set, coding, abstract) for coding in asked]
+        return [_in_value_set(sources, set, coding, rules, inferred=inferred) for coding in asked]
 
     return await _answer("ValueSet/$validate-code", evaluate, given, request, server)
 
@@ -61,11 +69,12 @@ async def validate_code(request: Request, server: "Server") -> Result:
 async def validate_code_in_system(request: Request, server: "Server") -> Result:
     """Whether a code is in a code system."""
     given = inputs.read(request, server, OF_CODE_SYSTEMS)
-    asked = coded.codings(given, "url", "version")
+    name = "url" if given.text("url") else "system"
+    asked = coded.codings(given, name, "version")
     await coded.check_instance(request, server)
     came = coded.inline(given, "codeSystem", "CodeSystem", server)
     made = compiled(came) if came else None
-    url, abstract = coded.named(given), given.text("abstract")
+    url, rules = coded.named(given, name), _rules(given)
     if bool(request.id) + bool(made) + bool(url) > 1:
         raise BadRequest("Only one of url and codeSystem names the code system", expression="url")
 
@@ -84,7 +93,7 @@ async def validate_code_in_system(request: Request, server: "Server") -> Result:
             if system is None:
                 raise NotFound(_unknown(sources, own, coding.version), expression="url")
             coding = Coding(own or system.head.url, coding.code, coding.version, coding.display)
-            found.append(_in_code_system(system, coding, abstract))
+            found.append(_in_code_system(system, coding, rules))
         return found
 
     return await _answer("CodeSystem/$validate-code", evaluate, given, request, server)
@@ -107,22 +116,48 @@ async def _answer(
     language = given.text("displayLanguage") or request.headers.get("accept-language", "")
     messages = [f.message for f in (found if not best.result else [best]) if f.message]
     concept = best.concept
+    several = len(found) > 1 and not best.result  # then none of them is the one that is meant
     return coded.answer(
         [
             {"name": "result", "valueBoolean": best.result is True},
             {"name": "message", "valueString": "; ".join(messages)[:2000]},
             {"name": "display", "valueString": concept.named(language) if concept else ""},
-            {"name": "code", "valueCode": concept.code if concept else best.coding.code},
-            {"name": "system", "valueUri": best.coding.system},
+            {"name": "code", "valueCode": "" if several else concept.code if concept else best.coding.code},
+            {"name": "system", "valueUri": "" if several else best.coding.system},
             {"name": "version", "valueString": best.version},
+            {"name": "inactive", "valueBoolean": True if concept and concept.inactive else ""},
         ]
     )
 
 
-def _in_value_set(sources: Sources, set: ValueSet, coding: Coding, abstract: str) -> Found:
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """How strict the answer is: abstract or inactive codes are none, a wrong display is no fault, displays
+    are those of a language."""
+
+    concrete: bool
+    active: bool
+    lenient: bool
+    language: str
+
+
+def _rules(given: Inputs) -> _Rules:
+    return _Rules(
+        given.text("abstract") == "false",
+        given.flag("activeOnly"),
+        given.flag("lenient-display-validation") or given.flag("valueset-membership-only"),
+        given.text("displayLanguage"),
+    )
+
+
+def _in_value_set(sources: Sources, set: ValueSet, coding: Coding, rules: _Rules, *, inferred: bool) -> Found:
+    """``inferred``: the system of a code without one is that of the set; a Coding has to have one."""
     named = systems(sources, set)
     url = sources.catalogue.url_of(coding.system)
     coding = Coding(url, coding.code, coding.version, coding.display)
+    if not coding.system and not inferred:
+        text = f"The code {coding.named} has no system: what it means cannot be told"
+        return Found(coding, False, text)
     if not coding.system:
         # The system of a code is that of the set, if it has only one with this code.
         having = [own for own in named if contains(sources, set, own, coding.code)]
@@ -138,7 +173,7 @@ def _in_value_set(sources: Sources, set: ValueSet, coding: Coding, abstract: str
     if within is None:
         text = f"Whether {coding.named} is in {set.called[:200]} cannot be told: "
         return Found(coding, None, text + _unknown(sources, coding.system, version))
-    known = _in_code_system(system, coding, abstract) if system else Found(coding, True)
+    known = _in_code_system(system, coding, rules) if system else Found(coding, True)
     if within and known.concept is None and known.result is not False:
         # Of a system that is not known here the value set itself may tell the display.
         told = next((c.concepts[coding.code] for c in set.includes if coding.code in c.concepts), {})
@@ -150,7 +185,7 @@ def _in_value_set(sources: Sources, set: ValueSet, coding: Coding, abstract: str
     return Found(coding, False, text, known.concept, known.version)
 
 
-def _in_code_system(system: CodeSystem, coding: Coding, abstract: str) -> Found:
+def _in_code_system(system: CodeSystem, coding: Coding, rules: _Rules) -> Found:
     head = system.head
     concept = system.find(coding.code)
     if concept is None and not head.complete:
@@ -159,13 +194,16 @@ def _in_code_system(system: CodeSystem, coding: Coding, abstract: str) -> Found:
     if concept is None:
         text = f"The code {coding.named} is not in {head.called[:200]}{_near(system, coding.code)}"
         return Found(coding, False, text, None, head.version)
-    if concept.abstract and abstract == "false":
+    if concept.inactive and rules.active:
+        text = f"The code {coding.named} is inactive"
+        return Found(coding, False, text, concept, head.version)
+    if concept.abstract and rules.concrete:
         text = f"The code {coding.named} is abstract: it groups others and is not to be used"
         return Found(coding, False, text, concept, head.version)
-    names = [name for name in concept.texts if name]
+    names = concept.names_in(rules.language, head.language)
     if coding.display and names and _plain(coding.display) not in map(_plain, names):
         text = f"{coding.display[:100]!r} is not a display of {coding.named}; it is {names[0]!r}"
-        return Found(coding, False, text, concept, head.version)
+        return Found(coding, rules.lenient, text, concept, head.version)
     text = f"The code {coding.named} is inactive" if concept.inactive else ""
     return Found(coding, True, text, concept, head.version)
 
@@ -185,7 +223,8 @@ def _near(system: CodeSystem, code: str) -> str:
 
 def _unknown(sources: Sources, system: str, version: str) -> str:
     url = system.partition("|")[0]
-    known = [entry.version for entry in sources.catalogue.versions("CodeSystem", url) if entry.version]
+    versions = sources.catalogue.versions("CodeSystem", url)
+    known = list(dict.fromkeys(entry.version for entry in versions if entry.version))
     if known and version:
         return (
             f"the version {version[:60]} of {url[:200]} is not known here; known are {', '.join(known)[:300]}"

@@ -1,6 +1,6 @@
 """One concept of a code system, whatever it was read from. https://hl7.org/fhir/R4/codesystem.html"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,38 @@ class Concept:
             case "inactive":
                 return ["true" if self.inactive else "false"]
         return [plain(value_of(p)) for p in self.properties if p.get("code") == property]
+
+    def elements(self, property: str) -> Iterator[dict[str, Any]]:
+        """The values of a property as elements: ``{"valueCode": "a"}``; also of its definition."""
+        if property == "definition":
+            if self.definition:
+                yield {"valueString": self.definition}
+            return
+        for element in self.properties:
+            if element.get("code") == property:
+                yield {name: value for name, value in element.items() if name.startswith("value")}
+
+    def codings(self, property: str) -> Iterator[tuple[str, str]]:
+        """System and code of the values of a property that are Codings."""
+        for element in self.properties:
+            value = value_of(element) if element.get("code") == property else None
+            if isinstance(value, dict):
+                yield str(value.get("system", "")), str(value.get("code", ""))
+
+    def names_in(self, language: str, own: str) -> list[str]:
+        """What it may be called in the languages of a header (``fr, en;q=0.5``; "": in all); ``own`` is that
+        of its display. Where it has no name in these, its display."""
+        wanted = [part.split(";")[0].strip().lower().partition("-")[0] for part in language.split(",")]
+        if not language or "*" in wanted:
+            return [name for name in self.texts if name]
+        found = [
+            str(d.get("value", ""))
+            for d in self.designations
+            if str(d.get("language", "")).lower().partition("-")[0] in (*wanted, "")
+        ]
+        if not found or not own or own.lower().partition("-")[0] in wanted:
+            found.insert(0, self.display)
+        return [name for name in found if name]
 
     def named(self, language: str) -> str:
         """The display in a language (``fr``, ``fr-FR``), else the one it has."""

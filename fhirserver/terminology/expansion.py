@@ -33,6 +33,7 @@ class Asked:
     languages: tuple[str, ...] = ()
     """The languages of the designations that are wanted (none: all)."""
     language: str = ""
+    properties: tuple[str, ...] = ()
     active: bool = False
     nested: bool = False
     selectable: bool = False
@@ -73,6 +74,9 @@ class Member:
             wanted = [d for d in designations if not asked.languages or d.get("language") in asked.languages]
             if wanted:
                 contains["designation"] = wanted
+        told = [_property(name, value) for name in asked.properties for value in concept.elements(name)]
+        if told:
+            contains["extension"] = told
         return contains
 
 
@@ -83,6 +87,15 @@ class Expansion:
     total: int
     members: list[Member]
     used: dict[str, str]
+
+
+def _property(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    """A property of a code as R5 has it in its expansions."""
+    parts = [{"url": "code", "valueCode": name}, {"url": "value", **value}]
+    return {"extension": parts, "url": _PROPERTY}
+
+
+_PROPERTY = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.expansion.contains.property"
 
 
 def expand(sources: Sources, set: ValueSet, asked: Asked) -> Expansion:
@@ -210,9 +223,12 @@ def _is_in_all(
 def _of_list(
     clause: Clause, version: str, system: CodeSystem | None, selection: Selection
 ) -> Iterator[Member]:
-    """Codes that the value set lists: also of a system that is not known."""
+    """Codes that the value set lists: also of a system that is not known, or not as a whole."""
     known = system.find_many(tuple(clause.concepts)) if system else {}
+    complete = system is not None and system.head.complete
     for code, own in clause.concepts.items():
+        if complete and code not in known:
+            continue  # no code of this system
         concept = known.get(code) or Concept(code)
         named = Concept(
             concept.code,

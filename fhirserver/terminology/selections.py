@@ -92,7 +92,9 @@ def is_child(concept: Concept, property: str, values: tuple[str, ...]) -> bool:
 
 
 def equals(concept: Concept, property: str, values: tuple[str, ...]) -> bool:
-    return any(value in values for value in concept.values(property))
+    return any(value in values for value in concept.values(property)) or any(
+        f"{system}{sign}{code}" in values for system, code in concept.codings(property) for sign in "#|"
+    )
 
 
 def resembles(concept: Concept, property: str, values: tuple[str, ...]) -> bool:

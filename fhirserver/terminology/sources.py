@@ -8,7 +8,7 @@ from typing import Any
 from fhirserver.errors import NotFound
 from fhirserver.model.json import Resource
 from fhirserver.terminology.catalogue import Catalogue, Entry
-from fhirserver.terminology.code_systems import CodeSystem, Head, Listed, Loaded, listed
+from fhirserver.terminology.code_systems import PROPERTY, CodeSystem, Head, Listed, Loaded, listed
 from fhirserver.terminology.concept_maps import ConceptMap, concept_map
 from fhirserver.terminology.grammars import GRAMMARS
 from fhirserver.terminology.packages import Packages
@@ -141,5 +141,13 @@ def settled(where: Where, system: CodeSystem) -> Where:
                 return Is("in", "code", ())
             above = concept.parents if op == "parent-of" else tuple(sorted(concept.ancestors))
             return Is("in", "code", (concept.code, *above) if op == "generalizes" else above)
-        case Is():
-            return where
+        case Is(op, property, values):
+            return Is(op, _own_name(property, system), values)
+
+
+def _own_name(property: str, system: CodeSystem) -> str:
+    """What a code system calls a property that HL7 has defined."""
+    defined = {str(p.get("code")): p.get("uri") for p in system.head.properties}
+    if property in defined:
+        return property
+    return next((code for code, uri in defined.items() if uri == PROPERTY + property), property)

@@ -32,6 +32,7 @@ EXPANSION_PARAMETERS = (
     *("url", "valueSet", "valueSetVersion", "filter", "offset", "count", "includeDesignations"),
     *("designation", "includeDefinition", "activeOnly", "excludeNested", "excludeNotForUI"),
     *("displayLanguage", "exclude-system", "system-version", "check-system-version", "force-system-version"),
+    "property",
 )
 """What $expand takes and heeds."""
 POLL = 2.0

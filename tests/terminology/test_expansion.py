@@ -51,10 +51,11 @@ def codes(expansion: Expansion) -> list[str]:
         (part("=", "status", "retired"), "unicorn"),
         (part("exists", "legs", "true"), "dog cat bird"),
         (part("exists", "legs", "false"), "animal mammal unicorn"),
+        (part("=", "notSelectable", "true"), "animal"),  # which the system calls abstract
         (part("regex", "code", "[a-c].*"), "animal cat bird"),
         (part("regex", "code", "a|o"), ""),
         (part("regex", "definition", ".*bark.*"), "dog"),
-        (listed("dog", "zebra"), "dog zebra"),
+        (listed("dog", "zebra"), "dog"),
         ({"system": ANIMALS, "filter": [*part("is-a", "concept", "mammal")["filter"],
                                         *part("=", "legs", "4")["filter"]]}, "dog cat"),
         ({"valueSet": [MAMMALS]}, "mammal dog cat unicorn"),
@@ -220,3 +221,34 @@ def test_too_many_codes() -> None:
     with pytest.raises(TooCostly):
         asyncio.run(known.ask(evaluate(Asked())))
     assert len(asyncio.run(known.ask(evaluate(Asked(count=3)))).members) == 3
+
+
+PAINT = "http://example.org/CodeSystem/paint"
+COLOURS = "http://example.org/CodeSystem/colours"
+
+
+def paint() -> Resource:
+    def tin(code: str, colour: str, **content: Any) -> Resource:
+        own = {"code": "colour", "valueCoding": {"system": COLOURS, "code": colour}}
+        return {"code": code, "property": [own], **content}
+
+    concepts = [tin("a", "red", definition="For walls"), tin("b", "blue")]
+    return animals(id="paint", url=PAINT, valueSet=PAINT + "/vs", property=[], concept=concepts)
+
+
+@pytest.mark.parametrize("value", ["red", f"{COLOURS}#red", f"{COLOURS}|red"])
+def test_filters_on_codings(value: str) -> None:
+    set = value_set("x", {**part("=", "colour", value), "system": PAINT})
+    assert codes(expanded(set, None, paint())) == ["a"]
+
+
+def test_properties_that_are_asked_for() -> None:
+    asked = Asked(properties=("definition", "colour", "none"))
+    members = expanded(value_set("x", {"system": PAINT}), asked, paint()).members
+    told = [
+        [(part["extension"][0]["valueCode"], part["extension"][1]) for part in m.shown(asked)["extension"]]
+        for m in members
+    ]
+    red, blue = ({"url": "value", "valueCoding": {"system": COLOURS, "code": c}} for c in ("red", "blue"))
+    walls = {"url": "value", "valueString": "For walls"}
+    assert told == [[("definition", walls), ("colour", red)], [("colour", blue)]]

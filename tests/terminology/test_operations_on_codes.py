@@ -52,6 +52,21 @@ MAP = "http://example.org/ConceptMap/breeds"
         ("/ValueSet/$validate-code?url=http://terminology.hl7.org/ValueSet/v3-ActEncounterCode"
          "&system=urn:oid:2.16.840.1.113883.5.4&code=AMB", True, ""),
         (f"/CodeSystem/$validate-code?url={ANIMALS}&version=1.0&code=dog", True, ""),
+        (f"/CodeSystem/$validate-code?system={ANIMALS}&code=dog", True, ""),
+        # displays in a language, what later versions of FHIR and other servers ask
+        (f"/ValueSet/mammals/$validate-code?system={ANIMALS}&code=cat&display=chat&displayLanguage=fr-FR,en",
+         True, ""),
+        (f"/ValueSet/mammals/$validate-code?system={ANIMALS}&code=cat&display=chat&displayLanguage=de",
+         False, "is 'Cat'"),
+        (f"/ValueSet/mammals/$validate-code?system={ANIMALS}&code=cat&display=x&valueset-membership-only=true",
+         True, "is 'Cat'"),
+        (f"/ValueSet/mammals/$validate-code?system={ANIMALS}&code=cat&display=x&lenient-display-validation=true",
+         True, "is 'Cat'"),
+        (f"/ValueSet/mammals/$validate-code?system={ANIMALS}&code=unicorn&activeOnly=true", False,
+         "inactive"),
+        (f"/ValueSet/mammals/$validate-code?system={ANIMALS}&code=cat&version=9", False, "are 1.0"),
+        ("/ValueSet/mammals/$validate-code?code=cat&inferSystem=true", True, ""),
+        ("/ValueSet/mammals/$validate-code?coding=cat", False, "has no system"),
     ],
 )  # fmt: skip
 def test_validate_code(api: httpx2.Client, query: str, result: bool, message: str) -> None:
@@ -59,6 +74,15 @@ def test_validate_code(api: httpx2.Client, query: str, result: bool, message: st
     assert found["result"] is result
     assert message in found.get("message", "")
     assert bool(message) == ("message" in found)
+
+
+def test_a_value_set_whose_supplement_is_not_known(api: httpx2.Client) -> None:
+    extension = {
+        "url": "http://hl7.org/fhir/StructureDefinition/valueset-supplement",
+        "valueCanonical": "http://example.org/CodeSystem/none",
+    }
+    asked = parameters(("valueSet", "resource", value_set("y", {"system": ANIMALS}, extension=[extension])))
+    assert "CodeSystem/none" in refused(api.post("/ValueSet/$expand", json=asked), 422, "not-found")
 
 
 def test_validate_code_of_a_concept(api: httpx2.Client) -> None:
