@@ -6,16 +6,16 @@ IHE XDS Metadata Update; DMP TD3.3 (mask, delete, archive). What a document beco
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from fhirserver.errors import PreconditionFailed, VersionConflict
 from fhirserver.feeds import status_update
 from fhirserver.feeds.lookup import Found, find, identifier_key, key_of, named
 from fhirserver.feeds.merge import point
 from fhirserver.feeds.resources import Done, perform_bundle
+from fhirserver.feeds.revision import find_revised, master_of, of_uuid, revise, where_of
 from fhirserver.interactions import assertions
 from fhirserver.interactions.authorship import Party, parties
-from fhirserver.interactions.documents import revised
 from fhirserver.model import json
 from fhirserver.model.json import Resource
 from fhirserver.server import Server
@@ -23,26 +23,16 @@ from fhirserver.storage.documents import instant
 from fhirserver.storage.items import Item
 from fhirserver.storage.repository import now
 from mappings.cda.context import Context
-from mappings.cda.datatypes import URI
 from mappings.cda.xml import Node
-from mappings.core.bundle import KEY_SYSTEM, prune
+from mappings.core.bundle import KEY_SYSTEM
 from mappings.core.codes import UUID
 from mappings.core.result import Element, Unreadable
 from mappings.core.source import Source
-from mappings.core.versions import VERSION_NUMBER
-from mappings.xds import export
-from mappings.xds.datatypes import cx_to_identifier, unique_id_to_identifier
-from mappings.xds.document_entry import entry_to_reference
-from mappings.xds.kept import SLOT
-from mappings.xds.lists import EXTENSION, folder_to_list, submission_set_to_list
-from mappings.xds.metadata import RegistryObject
+from mappings.xds.datatypes import cx_to_identifier
+from mappings.xds.lists import submission_set_to_list
 from mappings.xds.update import (
-    IDENTIFIER_ERROR,
     METADATA_ERROR,
     PATIENT_ERROR,
-    UPDATE_ERROR,
-    VERSION_ERROR,
-    Revision,
     Update,
     read_update,
     refused,
@@ -84,7 +74,7 @@ class Work:
         """
         if uuid in self.named:
             return self.found[self.named[uuid]]
-        matches = await _of_uuid(uuid.lower(), self.server) if UUID.fullmatch(uuid[-36:]) else []
+        matches = await of_uuid(uuid.lower(), self.server) if UUID.fullmatch(uuid[-36:]) else []
         if len(matches) != 1:
             text = "Several objects have this id" if matches else "There is no object with this id"
             raise refused("UnresolvedReferenceException", f"{text}: {uuid[:100]}", where, "not-found")
@@ -147,7 +137,7 @@ async def _bundle(work: Work) -> Resource | None:
     """The transaction; None when it has been done already."""
     own, server = work.update.submission_set, work.server
     id = named(work.seed, "SubmissionSet")
-    master = _master(own)
+    master = master_of(own)
     known = (await find([identifier_key("List", master)], server)).values()
     stored = {match.stored.id for matches in known for match in matches if match.resource}
     if id in stored:
@@ -163,10 +153,10 @@ async def _bundle(work: Work) -> Resource | None:
     for revision in work.update.revisions:
         if cx_to_identifier(revision.found.patient_id) != identifier:
             text = "The patientId is not that of the submission set"
-            raise refused("XDSPatientIdDoesNotMatch", text, _where(revision.found), "business-rule")
-        await _find_revised(revision, work)
+            raise refused("XDSPatientIdDoesNotMatch", text, where_of(revision.found), "business-rule")
+        await find_revised(revision, work)
     for revision in work.update.revisions:
-        await _revise(revision, work)
+        await revise(revision, work)
     for target in (*(c.target for c in work.update.statuses), *(e.source for e in work.update.links)):
         await work.find(target, "Association")
     listed = submission_set_to_list(own, master, [], work.patient, work.context)
@@ -211,99 +201,6 @@ async def _transaction(listed: Resource, work: Work) -> Resource:
             entries.append(_put({**record, "id": id}, f"Provenance/{id}"))
     pointed = [{**entry, "resource": point(entry["resource"], targets)} for entry in entries]
     return {"resourceType": "Bundle", "type": "transaction", "entry": pointed}
-
-
-# --- other metadata
-
-
-async def _find_revised(revision: Revision, work: Work) -> None:
-    """Find what is revised, and see that it is that, of this version."""
-    found, where = revision.found, _where(revision.found)
-    type = "DocumentReference" if found.kind == "DocumentEntry" else "List"
-    key = identifier_key(type, {"system": URI, "value": revision.logical_id})
-    matches = (await find([key], work.server)).get(key, [])
-    matches = [m for m in matches if m.resource and export.logical_id(m.resource) == revision.logical_id]
-    matches = [m for m in matches if export.kind_of(m.resource) == found.kind]
-    if len(matches) != 1:
-        text = f"There is no {found.kind} with the logicalID {revision.logical_id}"
-        raise refused(IDENTIFIER_ERROR, text, where, "not-found")
-    stored = await work.take(matches[0], where)
-    if stored.resource.get("status") == "entered-in-error":
-        raise refused(UPDATE_ERROR, f"The {found.kind} was deleted", where, "business-rule")
-    if (version := export.version(stored.resource)) != revision.previous:
-        text = f"The registered version is {version}, PreviousVersion says {revision.previous}"
-        raise refused(VERSION_ERROR, text, where, "conflict")
-    if _plain(export.unique_id(stored.resource)) != _plain(found.unique_id):
-        text = f"The {found.kind} with this logicalID has another uniqueId"
-        raise refused(IDENTIFIER_ERROR, text, where, "business-rule")
-    if found.entry_uuid and found.entry_uuid != export.entry_id(stored.resource):
-        others = await _of_uuid(found.entry_uuid, work.server)
-        if others:
-            raise refused(IDENTIFIER_ERROR, "The id of the new version is in use", where, "duplicate")
-    work.named[found.id] = stored.stored.reference
-
-
-async def _revise(revision: Revision, work: Work) -> None:
-    found = revision.found
-    stored = work.found[work.named[found.id]]
-    before = work.now(stored)
-    if found.kind == "DocumentEntry":
-        attachment: Resource = before.get("content", [{}])[0].get("attachment", {})
-        _check_content(found, attachment)
-        sent = entry_to_reference(found, _master(found), dict(attachment), work.patient, work.context)
-        after = revised(before, sent)
-    else:
-        after = _revised_folder(before, folder_to_list(found, {}, [], work.patient, work.context))
-    work.changed[stored.stored.reference] = {**after, "identifier": _identifiers(before, revision)}
-    work.members.append(stored.stored.reference)
-
-
-def _check_content(found: RegistryObject, attachment: Resource) -> None:
-    """A document's bytes never change: other ones are a document that replaces it."""
-    size, digest = found.slot("size"), found.slot("hash").lower()
-    told = export.hexadecimal(attachment.get("hash", ""))
-    if (size and "size" in attachment and size != str(attachment["size"])) or (
-        digest and told and digest != told
-    ):
-        text = "The size or hash is not that of the document: its content is not updated but replaced"
-        raise refused(UPDATE_ERROR, text, _where(found), "business-rule")
-
-
-def _revised_folder(stored: Resource, sent: Resource) -> Resource:
-    """The folder with other metadata; its members stay, and it was changed now."""
-    said = ("title", "note")
-    changed = {name: value for name, value in stored.items() if name not in said}
-    changed |= {name: sent[name] for name in said if name in sent}
-    told = (SLOT, f"{EXTENSION}ihe-designationType")
-    others = [e for e in stored.get("extension", ()) if e.get("url") not in told]
-    changed["extension"] = [*others, *(e for e in sent.get("extension", ()) if e.get("url") in told)]
-    changed["date"] = instant(now())
-    pruned: Resource = prune(changed)
-    return pruned
-
-
-def _identifiers(stored: Resource, revision: Revision) -> list[Resource]:
-    """The identifiers with the entryUUID of the next version; former ones are old, the logicalID stays."""
-    version, logical = revision.previous + 1, export.logical_id(stored)
-    former = export.entry_id(stored)
-    uuid = revision.found.entry_uuid
-    if not uuid or uuid in (former, logical):
-        uuid = export.version_id(logical, version)
-    new = {
-        "use": "official",
-        "system": URI,
-        "value": uuid,
-        "extension": [{"url": VERSION_NUMBER, "valueInteger": version}],
-    }
-    kept = []
-    for identifier in stored.get("identifier", ()):
-        if identifier.get("system") == URI and str(identifier.get("value", "")).lower() == former:
-            identifier = {**identifier, "use": "old"}
-        kept.append(identifier)
-    values = {i.get("value") for i in kept if i.get("use") == "secondary"}
-    if logical not in values:
-        kept.append({"use": "secondary", "system": URI, "value": logical})
-    return [new, *kept]
 
 
 # --- whose, and who
@@ -372,27 +269,3 @@ async def _mentioned(work: Work) -> tuple[dict[str, str], list[Resource]]:
 def _put(resource: Resource, reference: str, **conditions: str) -> Resource:
     request = {"method": "PUT", "url": reference, **conditions}
     return {"fullUrl": reference, "resource": resource, "request": request}
-
-
-async def _of_uuid(uuid: str, server: Server) -> list[Found]:
-    """The documents and lists that have, or had, this entryUUID."""
-    uuid = f"urn:uuid:{uuid.removeprefix('urn:uuid:')}"
-    keys = [identifier_key(type, {"system": URI, "value": uuid}) for type in ("DocumentReference", "List")]
-    found: dict[Any, list[Found]] = await find(keys, server)
-    return [match for matches in found.values() for match in matches if match.resource]
-
-
-def _master(found: RegistryObject) -> Element:
-    identifier = unique_id_to_identifier(found.unique_id)
-    if identifier is None:
-        text = f"The uniqueId of {_where(found)} is neither an OID nor a UUID"
-        raise refused(METADATA_ERROR, text, _where(found), "value")
-    return identifier
-
-
-def _plain(unique_id: str) -> str:
-    return unique_id.removeprefix("urn:oid:")
-
-
-def _where(found: RegistryObject) -> str:
-    return f"{found.kind} {found.id!r}"

@@ -13,20 +13,18 @@ from mappings.core.versions import SET_ID_TYPE, VERSION_NUMBER
 from mappings.xds.kept import SLOT
 
 IS_ARCHIVED: Final = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-ext-is-archived"
-_DESCRIBED: Final = frozenset(
-    (
-        "contained",
-        "type",
-        "category",
-        "date",
-        "author",
-        "authenticator",
-        "description",
-        "securityLabel",
-        "context",
-    )
-)
-"""The elements that a DocumentEntry says."""
+_DESCRIBED: Final = frozenset(("type", "category", "author", "authenticator", "description", "securityLabel"))
+"""The elements that are attributes of a DocumentEntry."""
+_CONTEXT: Final = {
+    "event": "event",
+    "facilityType": "facilityType",
+    "practiceSetting": "practiceSetting",
+    "period": "period",
+    "encounter": "related",
+    "related": "related",
+    "sourcePatientInfo": "source",
+}
+"""The elements of context that are."""
 _ATTACHED: Final = frozenset(("title", "language", "creation"))
 CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _KEPT: Final = frozenset(("id", "resourceType", "meta", "masterIdentifier", "subject", "content"))
@@ -168,50 +166,73 @@ def updated(stored: Resource, sent: Resource) -> Resource:
     return {**changed, "content": [merged, *others]} if "content" in stored else changed
 
 
-def revised(stored: Resource, sent: Resource) -> Resource:
+def revised(stored: Resource, sent: Resource, same: frozenset[str]) -> Resource:
     """The next version of the same document with all other metadata (ITI-57): what is sent replaces what an
     XDS DocumentEntry says, and what is not sent goes.
 
-    Content, uniqueId, patient, status, relations and what XDS has no attribute for stay; and so does the
-    confidentiality code (N, R, V) where none is sent: hiding a document is no word on that.
+    ``same`` are the elements about which nothing new is said (``mappings.xds.comparison``): they stay as they
+    are, for FHIR may say more of them. Content, uniqueId, patient, status, relations and what XDS has no
+    attribute for stay, too; and so does the confidentiality code (N, R, V) where none is sent: hiding a
+    document is no word on that.
     """
-    changed = {name: value for name, value in stored.items() if name not in _DESCRIBED}
-    changed |= {name: sent[name] for name in _DESCRIBED if name in sent}
-    if "date" not in sent and "date" in stored:
-        changed["date"] = stored["date"]
-    labels = sent.get("securityLabel", [])
-    if not any(_is_confidentiality(label) for label in labels):
-        labels = [*filter(_is_confidentiality, stored.get("securityLabel", [])), *labels]
-    changed["securityLabel"] = labels
-    known = {name: stored.get("context", {}).get(name, []) for name in ("encounter", "related")}
-    literal = {name: [each for each in listed if "reference" in each] for name, listed in known.items()}
-    context = dict(sent.get("context", {}))
-    for name, listed in literal.items():
-        if listed:
-            context[name] = [*listed, *context.get(name, [])]
-    changed["context"] = context
-    others = [e for e in stored.get("extension", ()) if e.get("url") != SLOT]
-    changed["extension"] = [*others, *(e for e in sent.get("extension", ()) if e.get("url") == SLOT)]
-    changed["contained"] = _still_contained(stored, sent, changed)
+    changed = {name: value for name, value in stored.items() if name not in _DESCRIBED - same}
+    changed |= {name: sent[name] for name in _DESCRIBED - same if name in sent}
+    if "date" in sent and "creation" not in same:
+        changed["date"] = sent["date"]
+    if "securityLabel" not in same:
+        changed["securityLabel"] = _labels(stored, sent)
+    changed["context"] = _context(stored.get("context", {}), sent.get("context", {}), same)
+    if "slots" not in same:
+        others = [e for e in stored.get("extension", ()) if e.get("url") != SLOT]
+        changed["extension"] = [*others, *(e for e in sent.get("extension", ()) if e.get("url") == SLOT)]
     described: Resource = next(iter(sent.get("content", ())), {})
     first, *rest = stored.get("content", [{}])
-    attachment = {k: v for k, v in first.get("attachment", {}).items() if k not in _ATTACHED}
-    attachment |= {k: v for k, v in described.get("attachment", {}).items() if k in _ATTACHED}
-    content = {**{k: v for k, v in first.items() if k != "format"}, "attachment": attachment}
-    changed["content"] = [
-        {**content, **({"format": described["format"]} if "format" in described else {})},
-        *rest,
-    ]
+    attached = _ATTACHED - same
+    attachment = {k: v for k, v in first.get("attachment", {}).items() if k not in attached}
+    attachment |= {k: v for k, v in described.get("attachment", {}).items() if k in attached}
+    content = {**first, "attachment": attachment}
+    if "format" not in same:
+        content = {k: v for k, v in content.items() if k != "format"}
+        content |= {"format": described["format"]} if "format" in described else {}
+    changed["content"] = [content, *rest]
+    changed["contained"] = _still_contained(
+        stored, () if "source" in same else sent.get("contained", ()), changed
+    )
     return {name: value for name, value in changed.items() if value not in ([], {})}
+
+
+def _labels(stored: Resource, sent: Resource) -> list[Resource]:
+    """The labels sent, as they are stored where they are, with the confidentiality code if none is sent."""
+    before, labels = stored.get("securityLabel", []), []
+    for label in sent.get("securityLabel", ()):
+        codes = set(_codings(label))
+        labels.append(next((known for known in before if codes & set(_codings(known))), label))
+    if not any(_is_confidentiality(label) for label in labels):
+        labels = [*filter(_is_confidentiality, before), *labels]
+    return labels
+
+
+def _context(stored: Resource, sent: Resource, same: frozenset[str]) -> Resource:
+    """The context with what is sent; references to resources, which XDS cannot say, stay."""
+    context = dict(stored)
+    for name, what in _CONTEXT.items():
+        if what in same:
+            continue
+        literal = [e for e in stored.get(name, ()) if "reference" in e] if what == "related" else []
+        value = [*literal, *sent.get(name, ())] if what == "related" else sent.get(name)
+        context.pop(name, None)
+        if value:
+            context[name] = value
+    return context
 
 
 def _is_confidentiality(label: Resource) -> bool:
     return any(system == f"{V3}Confidentiality" for system, _ in _codings(label))
 
 
-def _still_contained(stored: Resource, sent: Resource, changed: Resource) -> list[Resource]:
+def _still_contained(stored: Resource, sent: Iterable[Resource], changed: Resource) -> list[Resource]:
     """What is sent, and what the rest of the document still points to."""
-    contained = list(sent.get("contained", ()))
+    contained = list(sent)
     ids = {each.get("id") for each in contained}
     rest = {name: value for name, value in changed.items() if name != "contained"}
     pointed = set(_pointers(rest))

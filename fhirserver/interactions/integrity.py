@@ -6,12 +6,13 @@ seen: nobody locks a patient in order to write an observation.
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from fhirserver.errors import Issue, Severity, Unprocessable, VersionConflict
 from fhirserver.interactions import links
 from fhirserver.interactions.unit import Unit
-from fhirserver.model import reference
+from fhirserver.model import json, reference
 from fhirserver.model.json import Resource
 from fhirserver.request import Request
 from fhirserver.storage.documents import Stored
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 SHOWN = 10
 
 
-async def check_references(resource: Resource, request: Request, unit: Unit, server: "Server") -> list[Issue]:
+async def check_references(
+    resource: Resource, request: Request, unit: Unit, server: "Server", previous: Stored | None = None
+) -> list[Issue]:
     """Warnings about references to what does not exist.
 
-    They are looked for where they matter: when they are refused, or when the client asks to be told
+    A transaction is not refused for those that the ``previous`` version has: it does not make them. They are
+    looked for where they matter: when they are refused, or when the client asks to be told
     (``Prefer: return=OperationOutcome``).
 
     Raises:
@@ -37,14 +41,20 @@ async def check_references(resource: Resource, request: Request, unit: Unit, ser
     if policy == "off" or not (refused or told):
         return []
     issues = await missing(resource, unit, server, "error" if refused else "warning")
+    if issues and policy == "transactions" and refused and previous and not previous.deleted:
+        before = set(links.literals(json.stored(previous.body)))
+        known = {name for name in before if reference.parse(name).address not in unit.deleted}
+        issues = await missing(resource, unit, server, "error", known)
     if issues and refused:
         raise Unprocessable("References lead nowhere", issues=issues)
     return issues
 
 
-async def missing(resource: Resource, unit: Unit, server: "Server", severity: Severity) -> list[Issue]:
-    """The literal references to resources of this server that do not exist."""
-    named = {literal: reference.parse(literal) for literal in links.literals(resource)}
+async def missing(
+    resource: Resource, unit: Unit, server: "Server", severity: Severity, known: Collection[str] = ()
+) -> list[Issue]:
+    """The literal references to resources of this server that do not exist, but for those that are known."""
+    named = {name: reference.parse(name) for name in links.literals(resource) if name not in known}
     targets = list(dict.fromkeys((r.type, r.id) for r in named.values() if r.is_local))
     elsewhere = [(type, id) for type, id in targets if f"{type}/{id}" not in unit.written]
     stored = [
@@ -55,6 +65,8 @@ async def missing(resource: Resource, unit: Unit, server: "Server", severity: Se
         return []
     places: dict[tuple[str, str], str] = {}
     for literal, path in links.references(resource):
+        if literal not in named:
+            continue
         target = named[literal].type, named[literal].id
         if named[literal].is_local and target in gone:
             places.setdefault(target, path)

@@ -91,7 +91,7 @@ async def store(
         if await attachments.put(contents, unit, server):  # somebody has deleted or replaced one
             await save(unit, request)
         return await respond(200, previous, request, server)
-    issues = await check_references(resource, request, unit, server)
+    issues = await check_references(resource, request, unit, server, previous)
     stored = await prepare.version(resource, request, previous, server)
     unit.put(stored, previous)
     await attachments.put(contents, unit, server)

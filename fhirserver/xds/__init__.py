@@ -7,10 +7,9 @@ from fhirserver.xds.publish import publish
 from fhirserver.xds.request import REGISTRY, REPOSITORY, Transaction
 from fhirserver.xds.retrieve import refusal, retrieve
 from fhirserver.xds.update import update
-from mappings.xds.provide import PROVIDE, REGISTER
+from mappings.xds.provide import PROVIDE, REGISTER, UPDATE
 from mappings.xds.query import STORED_QUERY, adhoc_query_refusal
 from mappings.xds.retrieval import RETRIEVE
-from mappings.xds.update import UPDATE
 
 _ALL: Final = (
     Transaction(PROVIDE, f"{PROVIDE}Response", publish, REPOSITORY),

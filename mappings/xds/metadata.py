@@ -204,6 +204,15 @@ def metadata_of(root: Node) -> Metadata:
     )
 
 
+def object_of(root: Node, kind: Kind) -> RegistryObject:
+    """The first object in or below an element, whose namespaces are stripped by that."""
+    strip_all_namespaces(root)
+    tag = "ExtrinsicObject" if kind == "DocumentEntry" else "RegistryPackage"
+    found = _registry_object(next(root.iter(tag)), kind)
+    _classify(root, {found.id: found})
+    return found
+
+
 def _package_kind(node: Node, root: Node) -> Kind:
     """A RegistryPackage is what a classification with a node, inside it or beside it, says it is."""
     for classification in root.iter("Classification"):

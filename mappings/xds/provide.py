@@ -11,7 +11,7 @@ from typing import Final
 
 from mappings.cda.xml import Node
 from mappings.core.bundle import full_url
-from mappings.core.result import Issue, Unreadable
+from mappings.core.result import Issue, NoMapping, Unreadable
 from mappings.xds.ebrs import LCM, XDSB
 from mappings.xds.metadata import ENTRY_UUID_NAME, Metadata, RegistryObject, metadata_of
 from mappings.xds.soap import envelope, mime
@@ -20,6 +20,7 @@ from mappings.xds.submission import Document, Submission, Subset, check_document
 from mappings.xds.vihf import assertion_of, read_assertion
 
 PROVIDE: Final = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
+UPDATE: Final = "urn:ihe:iti:2010:UpdateDocumentSet"
 REGISTER: Final = "urn:ihe:iti:2007:RegisterDocumentSet-b"
 
 _PROVIDED: Final = f"{{{XDSB}}}ProvideAndRegisterDocumentSetRequest"
@@ -36,6 +37,8 @@ def read_request(raw: bytes, content_type: str = "") -> Submission:
     try:
         message = mime.read(raw, content_type)
         asked = envelope.read(message.envelope, message.action)
+        if asked.action == UPDATE:
+            raise NoMapping("An update of metadata (ITI-57) is only taken at the registry's endpoint")
     except (Fault, mime.UnknownMediaType) as error:
         raise Unreadable(str(error)) from None
     except envelope.VersionMismatch:

@@ -15,7 +15,6 @@ from mappings.xds.metadata import Association, Metadata, RegistryObject, metadat
 from mappings.xds.soap import envelope, mime
 from mappings.xds.soap.faults import Fault
 
-UPDATE: Final = "urn:ihe:iti:2010:UpdateDocumentSet"
 METADATA_ERROR: Final = "XDSRegistryMetadataError"
 UPDATE_ERROR: Final = "XDSMetadataUpdateError"
 VERSION_ERROR: Final = "XDSMetadataVersionError"

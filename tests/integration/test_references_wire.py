@@ -161,6 +161,28 @@ def test_references_to_nothing(
         )
 
 
+def test_a_transaction_may_keep_a_reference_to_nothing_that_is_there_already(client: httpx2.Client) -> None:
+    body = observation("Patient/x", focus=[{"reference": "Patient/none-such"}])
+    del body["subject"]
+    stored = client.post("/Observation", json=body, headers=FHIR).json()
+    url = f"Observation/{stored['id']}"
+    kept = {**stored, "note": [{"text": "x"}]}
+    assert transact(client, entry("PUT", url, kept)).status_code == 200
+    more = {**kept, "focus": [*kept["focus"], {"reference": "Patient/another"}]}
+    answer = transact(client, entry("PUT", url, more))
+    assert answer.status_code == 422
+    assert [i["expression"] for i in answer.json()["issue"]] == [
+        ["Bundle.entry[0].resource.focus[1].reference"]
+    ]
+
+
+def test_an_update_of_what_refers_to_what_the_same_transaction_deletes(client: httpx2.Client) -> None:
+    id = patient(client)
+    stored = client.post("/Observation", json=observation(f"Patient/{id}"), headers=FHIR).json()
+    changed = entry("PUT", f"Observation/{stored['id']}", {**stored, "note": [{"text": "x"}]})
+    assert transact(client, entry("DELETE", f"Patient/{id}"), changed).status_code == 422
+
+
 def test_a_reference_to_what_the_same_transaction_deletes(client: httpx2.Client) -> None:
     id = patient(client)
     answer = transact(
