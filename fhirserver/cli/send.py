@@ -1,7 +1,6 @@
 """``fhirserver send``: HL7v2 messages to a receiver over MLLP, to try a connection."""
 
 import asyncio
-import contextlib
 import re
 import ssl
 from pathlib import Path
@@ -86,12 +85,23 @@ async def _exchange(sender: Sender, message: bytes) -> list[bytes]:
     if hl7v2.mode(header) == "original":
         return [await sender.send(message)]
     await sender.write(message)
-    answers = []
-    for wants in (hl7v2.wants_accept, hl7v2.wants_application):
-        positive, negative = wants(header, True), wants(header, False)
-        if positive and negative:
-            answers.append(await sender.answer())
-        elif positive or negative:
-            with contextlib.suppress(Unanswered):  # it is wanted of one kind of outcome only
-                answers.append(await sender.answer(SOMETIMES_SECONDS))
+    answers: list[bytes] = []
+    # Of each kind: whether it is wanted of acceptances, of refusals. One that is wanted of both must come.
+    waiting = {
+        kind: wanted
+        for kind, wants in (("C", hl7v2.wants_accept), ("A", hl7v2.wants_application))
+        if any(wanted := (wants(header, True), wants(header, False)))
+    }
+    while waiting:
+        must = any(all(wanted) for wanted in waiting.values())
+        try:
+            answers.append(await sender.answer(0 if must else SOMETIMES_SECONDS))
+        except Unanswered:
+            if must:
+                raise
+            break
+        code = acknowledged(answers[-1])
+        waiting.pop("C", None)  # it comes first, or not at all
+        if code != "CA":
+            waiting.clear()
     return answers

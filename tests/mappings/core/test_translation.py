@@ -52,7 +52,7 @@ def test_a_code_is_told_once_with_its_place() -> None:
     translate(result, Source())
     assert result.unmapped == [
         Unmapped(LOCAL["system"], "GLY", "Glycémie", "Observation.category"),
-        Unmapped("v2-1", "W", "", "Observation.status"),
+        Unmapped("v2-1", "W", "", "Observation.status", told=True),
     ]
     (issue,) = result.issues
     assert (issue.severity, issue.location) == ("information", "Observation.category")
