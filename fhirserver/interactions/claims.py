@@ -114,6 +114,8 @@ def checked(
     """
     stance = server.settings.mhd_profiles
     urls = [url for url in claimed(resource) if url in PROFILES]
+    if resource.get("status") == "entered-in-error":  # it has no place in XDS, so nothing to claim
+        return with_claims(resource, add=set(), without=set(urls)), []
     if promised and promised not in urls:
         urls.append(promised)
     if stance == "off" or not urls:
@@ -133,6 +135,8 @@ def checked(
 
 def with_claims(resource: Resource, *, add: set[str], without: set[str] | frozenset[str]) -> Resource:
     """The resource claiming these profiles, and not those."""
+    if not add and not without:
+        return resource
     meta = dict(resource.get("meta", {}))
     kept = [url for url in meta.get("profile", ()) if str(url).partition("|")[0] not in without]
     kept += sorted(add - {str(url).partition("|")[0] for url in kept} - without)
@@ -146,11 +150,22 @@ def with_claims(resource: Resource, *, add: set[str], without: set[str] | frozen
     return changed if meta else {name: value for name, value in changed.items() if name != "meta"}
 
 
-def of_write(resource: Resource, accept_language: str, server: "Server") -> Resource:
-    """As ``checked``, of what is created or updated by itself."""
+def of_write(resource: Resource, method: str, accept_language: str, server: "Server") -> Resource:
+    """As ``checked``, of what is written by itself: a claim of what is created may be refused, one that a
+    change has made untrue is let go.
+
+    Raises:
+        Unprocessable: see ``checked``.
+    """
     if resource.get("resourceType") not in ("DocumentReference", "List"):
         return resource
-    return checked(resource, server, language=language_of(accept_language))[0]
+    try:
+        return checked(resource, server, language=language_of(accept_language))[0]
+    except Unprocessable:
+        if method == "POST":
+            raise
+        untrue = {u for u in claimed(resource) if u in PROFILES and not holds(resource, u, server)}
+        return with_claims(resource, add=set(), without=untrue)
 
 
 def holds(resource: Resource, url: str, server: "Server") -> bool:

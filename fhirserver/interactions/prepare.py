@@ -72,7 +72,7 @@ def accept(resource: Resource, request: Request, server: "Server") -> Resource:
             expression=f"{request.type}.meta.tag",
         )
     accept_language = request.headers.get("accept-language", "")
-    resource = claims.of_write(resource, accept_language, server)
+    resource = claims.of_write(resource, request.method, accept_language, server)
     language = language_of(accept_language)
     issues = server.validator.validate(resource, language=language)
     errors = [issue for issue in issues if issue.severity in ("error", "fatal")]

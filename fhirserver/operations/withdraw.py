@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fhirserver.errors import BadRequest, Forbidden, Gone, NotFound
-from fhirserver.interactions import assertions, prepare
+from fhirserver.interactions import assertions, claims, prepare
 from fhirserver.interactions.authorship import Party, may_withdraw, parties
 from fhirserver.interactions.documents import withdrawn
 from fhirserver.interactions.respond import respond, save
@@ -51,7 +51,8 @@ async def withdraw(request: Request, server: "Server") -> Result:
             raise Forbidden("Only the author of a document, or the same organization, can withdraw it")
         if document.get("status") == "entered-in-error":
             return await respond(200, stored, request, server)
-        written = await _store(stored, withdrawn(document), reason, asks | of, record, request, server)
+        gone, _ = claims.checked(withdrawn(document), server)
+        written = await _store(stored, gone, reason, asks | of, record, request, server)
         return await respond(200, written, request, server)
 
     return await server.repeat(attempt, request)

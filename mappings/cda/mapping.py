@@ -155,6 +155,8 @@ def _clinical(
         *laboratory.laboratory(document, patient_url, identities, context),
         *observations.observations(document, patient_url, identities, context),
     ]
+    # Files are no statements: the document's page shows or links them.
+    context.read.update(n for n in document.root.iter("observationMedia") if n.find("value") is not None)
     return entries, report_unread(document, context)
 
 

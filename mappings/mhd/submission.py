@@ -32,8 +32,8 @@ class Part:
 
 @dataclass(slots=True)
 class Submission:
-    """The entries that are created (POST) and that a submission is made of; ``others`` are the positions of
-    all others: updates, patches, people, reads."""
+    """The entries that are created (POST) and that a submission is made of, each once by its own identifiers,
+    whatever its condition; ``others`` are the positions of all others: updates, patches, people, reads."""
 
     sets: list[Part] = field(default_factory=list)
     folders: list[Part] = field(default_factory=list)
@@ -70,8 +70,7 @@ def read(bundle: Element) -> Submission:
         request, resource = entry.get("request", {}), entry.get("resource")
         url = entry.get("fullUrl") or f"urn:fhirserver:entry:{position}"
         urls.add(url)
-        created = request.get("method") == "POST" and not request.get("ifNoneExist")
-        if not created or not isinstance(resource, dict):
+        if request.get("method") != "POST" or not isinstance(resource, dict):
             submission.others.append(position)
             continue
         part = Part(position, url, resource)
@@ -80,9 +79,9 @@ def read(bundle: Element) -> Submission:
                 submission.sets.append(part)
             case "List", "folder":
                 submission.folders.append(part)
-            case "DocumentReference", _:
+            case "DocumentReference", _ if not request.get("ifNoneExist") or resource.get("masterIdentifier"):
                 submission.documents.append(part)
-            case "Binary", _:
+            case "Binary", _ if not request.get("ifNoneExist"):
                 submission.binaries[url] = part
             case "Patient", _ if resource.get("identifier"):
                 submission.patients[url] = part

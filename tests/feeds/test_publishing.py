@@ -759,6 +759,43 @@ def test_a_claim_that_does_not_hold_is_refused_where_the_setting_says_so(
     assert answer.status_code == (200 if what == "nothing" else 422)
 
 
+def test_a_withdrawn_document_claims_nothing(client: httpx2.Client, person: Person) -> None:
+    bundle = person.submission(author=[{"identifier": {"system": "urn:x", "value": "me"}}])
+    client.post("", json=bundle)
+    document = stored(client, bundle)
+    assert document["meta"]["profile"]
+    asked = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "reason", "valueString": "test"},
+            {"name": "author", "valueIdentifier": {"system": "urn:x", "value": "me"}},
+        ],
+    }
+    answer = client.post(f"/DocumentReference/{document['id']}/$withdraw", json=asked)
+    assert answer.status_code == 200, answer.text
+    assert "profile" not in answer.json()["meta"]
+
+
+def test_a_change_lets_a_claim_go(strict: httpx2.Client) -> None:
+    bundle = comprehensive(Person(strict))
+    strict.post("", json=bundle)
+    document = stored(strict, bundle)
+    del document["context"]["facilityType"]
+    answer = strict.put(f"/DocumentReference/{document['id']}", json=document)
+    assert answer.status_code == 200, answer.text
+    assert "profile" not in answer.json()["meta"]
+
+
+def test_conditions_of_the_client_hold_nothing_up(client: httpx2.Client, person: Person) -> None:
+    bundle = person.submission()
+    master = bundle["entry"][1]["resource"]["masterIdentifier"]
+    bundle["entry"][1]["request"]["ifNoneExist"] = f"identifier={master['value']}"
+    statuses = [
+        [e["response"]["status"][:3] for e in client.post("", json=bundle).json()["entry"]] for _ in range(2)
+    ]
+    assert statuses == [["201"] * 3, ["200"] * 3]
+
+
 def test_documents_by_themselves_are_held_to_their_claims_too(
     client: httpx2.Client, strict: httpx2.Client, person: Person
 ) -> None:
