@@ -30,7 +30,7 @@ from mappings.hl7v2.patient import Subject, add_patient, key_of, patient_identif
 from mappings.hl7v2.reader import Message
 from mappings.hl7v2.related import add_next_of_kin, add_roles
 from mappings.hl7v2.segment import Segment
-from mappings.hl7v2.visit import add_visit
+from mappings.hl7v2.visit import add_visit, stay_without_number
 
 
 @dataclass(slots=True)
@@ -196,12 +196,13 @@ def _stated(message: Message, context: Context, *, assert_it: bool) -> Subject:
     if assert_it:
         add_next_of_kin(message.all("NK1"), subject, context)
     pv1 = message.find("PV1")
-    encounter = add_visit(pv1, message.find("PV2"), message.find("ZBE"), subject, context)
+    known_by = stay_without_number(pv1, the_pid(message), subject, context) if pv1 is not None else None
+    encounter = add_visit(pv1, message.find("PV2"), message.find("ZBE"), subject, context, known_by)
     if encounter is None and assert_it:
         add_account(the_pid(message), subject, context)
-    if pv1 is not None and encounter is None and any(pv1[number] for number in (3, 44)):
-        text = "A visit without a number (PV1-19) cannot be recognised again: left out"
-        context.issue("information", "required", text, "PV1-19")
+    if pv1 is not None and encounter is None and pv1[3]:
+        text = "A visit without number, account and admission time cannot be recognised again: left out"
+        context.issue("warning", "required", text, "PV1-19")
     if assert_it:
         add_roles([*message.all("ROL"), *message.all("PRT")], subject, encounter, context)
         add_diagnoses(message.all("DG1"), subject, encounter, context)

@@ -55,10 +55,18 @@ def visit_numbers(pv1: Segment, context: Context) -> list[Element]:
     return numbers
 
 
-def pv1_to_encounter(pv1: Segment, pv2: Segment | None, subject: Subject, context: Context) -> Element | None:
-    """The Encounter as the visit's data alone tell it; None when the visit has no number."""
+def pv1_to_encounter(
+    pv1: Segment,
+    pv2: Segment | None,
+    subject: Subject,
+    context: Context,
+    known_by: Element | None = None,
+) -> Element | None:
+    """The Encounter as the visit's data alone tell it; None when the visit has no number, and is not
+    ``known_by`` anything else.
+    """
     pv1.mark_read(1)
-    numbers = visit_numbers(pv1, context)
+    numbers = visit_numbers(pv1, context) or ([known_by] if known_by else [])
     if not numbers:
         return None
     period = dr_to_period(pv1[44], pv1[45], context)

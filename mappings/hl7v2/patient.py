@@ -3,6 +3,7 @@
 https://build.fhir.org/ig/HL7/v2-to-fhir/segment_maps.html; for the INS: IHE PAM France, CI-SIS
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +33,9 @@ from mappings.hl7v2.tables import GENDER, MARITAL_STATUS
 EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/"
 INSEE_CODE: Final = "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-address-insee-code"
 COMMUNES: Final = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
+
+_COUNTRY: Final = re.compile(r"[A-Z]{2,3}|[0-9]{3}")
+"""What ISO 3166 has for a country."""
 
 _NEVER_A_KEY: Final = frozenset({"AN", "VN", "SS", "NH", "SB", "DL", "PPN", "MC", "BC"})
 """CX.5 of identifiers of accounts, visits, cards and insurances: not of one person in one record."""
@@ -164,7 +168,10 @@ def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -
                 _extension("patient-religion", "valueCodeableConcept", _concept(pid[17], context, "0006")),
                 *(_country("patient-citizenship", cwe, context) for cwe in pid.all(26)),
                 *(_country("patient-nationality", cwe, context) for cwe in pid.all(28)),
-                *(_country("patient-citizenship", cwe, context) for cwe in pid.all(39)),
+                *(
+                    _belonging("patient-citizenship", cwe_to_codeable_concept(cwe, context))
+                    for cwe in pid.all(39)
+                ),
             ],
             "identifier": identifiers,
             "name": [xpn_to_human_name(xpn, context) for xpn in (*pid.all(5), *pid.all(9))],
@@ -259,6 +266,13 @@ def _extension(name: str, element: str, value: object) -> Element | None:
 
 def _country(name: str, cwe: Field, context: Context) -> Element | None:
     concept = cwe_to_codeable_concept(cwe, context)
+    for coding in (concept or {}).get("coding", ())[:1]:
+        if "system" not in coding and _COUNTRY.fullmatch(coding["code"]):
+            coding |= {"system": "urn:iso:std:iso:3166"}
+    return _belonging(name, concept)
+
+
+def _belonging(name: str, concept: Element | None) -> Element | None:
     part = {"url": "code", "valueCodeableConcept": concept}
     return {"url": f"{EXTENSION}{name}", "extension": [part]} if concept else None
 

@@ -8,11 +8,12 @@ from typing import Final
 
 from mappings.core.bundle import prune, put
 from mappings.core.effects import Action, Movement
+from mappings.core.identity import is_ins
 from mappings.core.result import Element
 from mappings.hl7v2.account import add_account
 from mappings.hl7v2.context import Context
-from mappings.hl7v2.datatypes import dtm_to_date_time, ei_to_identifier
-from mappings.hl7v2.encounter import PLANNED_END, encounter_url, pv1_to_encounter
+from mappings.hl7v2.datatypes import cx_to_identifier, dtm_to_date_time, ei_to_identifier
+from mappings.hl7v2.encounter import PLANNED_END, encounter_url, pv1_to_encounter, visit_numbers
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.people import xon_to_reference
 from mappings.hl7v2.segment import Segment
@@ -62,11 +63,19 @@ _PLACE_NOT_TAKEN: Final = frozenset({"planned", "cancelled", "entered-in-error"}
 
 
 def add_visit(
-    pv1: Segment | None, pv2: Segment | None, zbe: Segment | None, subject: Subject, context: Context
+    pv1: Segment | None,
+    pv2: Segment | None,
+    zbe: Segment | None,
+    subject: Subject,
+    context: Context,
+    known_by: Element | None = None,
 ) -> Element | None:
-    """Add the Encounter entry of an ADT event and give its reference; None when the visit has no number."""
-    encounter = pv1_to_encounter(pv1, pv2, subject, context) if pv1 is not None else None
-    if pv1 is None or encounter is None:
+    """Add the Encounter entry of an ADT event and give its reference; None when the visit has no number, and
+    is not ``known_by`` anything else."""
+    if pv1 is None:
+        return None
+    encounter = pv1_to_encounter(pv1, pv2, subject, context, known_by)
+    if encounter is None:
         return None
     trigger = str(context.message.msh[9][2])
     event = VISIT_EVENTS.get(trigger, VisitEvent())
@@ -94,6 +103,20 @@ def add_visit(
         context.effects.withdrawn[url] = {"location": [{"status": "planned"}]}
     context.entries.append(put(url, prune(encounter), identifier))
     return {"reference": url}
+
+
+def stay_without_number(pv1: Segment, pid: Segment, subject: Subject, context: Context) -> Element | None:
+    """What a visit without a number (PV1-19) is known by: its account, else the patient and the admission;
+    None where there is no visit (class N), or nothing to know it by."""
+    if str(pv1[2]).upper() == "N" or visit_numbers(pv1, context):
+        return None
+    if (account := cx_to_identifier(pid[18], context)) is not None:
+        return context.derived("Encounter", account["system"], account["value"])
+    if (admitted := dtm_to_date_time(pv1[44], context)) is None:
+        return None
+    # The INS may come later than the visit: the establishment's own number is what stays.
+    own = min(subject.identifiers, key=is_ins)
+    return context.derived("Encounter", own["system"], own["value"], admitted)
 
 
 def zbe_to_encounter(zbe: Segment, context: Context) -> Element:

@@ -146,3 +146,24 @@ async def test_the_alternate_number_of_a_visit_changes(feed: Feed) -> None:
         ("X2", None),
         ("X1", "old"),
     }
+
+
+@pytest.mark.parametrize(
+    ("account", "admitted", "status"),
+    [
+        ("D1", "", "finished"),
+        ("D1", "20260301080000", "finished"),
+        ("", "20260301080000", "finished"),
+        ("", "", ""),
+    ],
+)
+async def test_a_stay_without_a_number(feed: Feed, account: str, admitted: str, status: str) -> None:
+    """Its account, or the patient and the admission, tell which one it is."""
+    pid = f"PID|||P1^^^&{OID}&ISO^PI||MARTIN^Ada^^^^^L|||||||||||||{number(account)}"
+    pv1 = f"PV1||I|WARD{'|' * 41}{admitted}"
+    for control, trigger in (("1", "A01"), ("2", "A03")):
+        _, outcome = await feed.take(
+            message(control, f"ADT^{trigger}", f"EVN||2026030{control}080000\r{pid}\r{pv1}")
+        )
+        assert outcome.status == ("processed" if status else "warnings"), outcome.issues
+    assert [visit["status"] for visit in await feed.search("Encounter")] == ([status] if status else [])
