@@ -5,12 +5,16 @@ document said.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from fhirserver.feeds import documents
 from fhirserver.feeds.entries import Entry
 from fhirserver.feeds.lookup import Found
 from fhirserver.interactions.documents import with_labels
 from fhirserver.model.json import Resource
+from mappings.core.result import Held, Issue
+
+_DUPLICATE: Final = "XDSDuplicateUniqueIdInRegistry"
 
 
 @dataclass(slots=True)
@@ -30,8 +34,9 @@ def leave_out(entries: list[Entry], late: set[str]) -> Known:
     A Provenance of a known document stays when it says that the document itself came: every arrival is kept.
 
     Raises:
-        Held: a document's uniqueId is stored with other content.
+        Held: a document's uniqueId is stored with other content, or a submission set's with other documents.
     """
+    _check_submissions(entries)
     known = Known()
     urls = {entry.url for entry in entries if entry.type == "List" and entry.is_stored and not entry.asserts}
     for entry in entries:
@@ -52,6 +57,23 @@ def leave_out(entries: list[Entry], late: set[str]) -> Known:
             entry.dropped = True
     _leave_out_content(entries, urls | late)
     return known
+
+
+def _check_submissions(entries: list[Entry]) -> None:
+    """A submission that is stored is closed: under its uniqueId nothing new can come."""
+    new = {entry.url for entry in entries if entry.type == "DocumentReference" and not entry.is_stored}
+    for entry in entries:
+        if entry.type != "List" or entry.asserts or not entry.is_stored or not _is_submission(entry.resource):
+            continue
+        members = {each.get("item", {}).get("reference") for each in entry.resource.get("entry", ())}
+        if not members.isdisjoint(new):
+            text = f"{_DUPLICATE}: the submission set is stored already, with other documents"
+            raise Held(text, Issue("error", "conflict", text, "List.identifier", _DUPLICATE))
+
+
+def _is_submission(resource: Resource) -> bool:
+    codings = resource.get("code", {}).get("coding", ())
+    return any(coding.get("code") == "submissionset" for coding in codings)
 
 
 def _is_signature(binary: Entry, entries: list[Entry], known: set[str]) -> bool:

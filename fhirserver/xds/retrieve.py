@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import unquote
 
 from fhirserver.errors import FHIRError, Unavailable
-from fhirserver.model import json
 from fhirserver.model.json import Resource
 from fhirserver.request import Request
 from fhirserver.server import Server
+from fhirserver.xds.lookup import by_unique_id
 from fhirserver.xds.request import Answer, Attachment, SOAPRequest, XDSRefusal
 from mappings.cda.xml import Node
-from mappings.core.bundle import criteria
+from mappings.xds import export
 from mappings.xds.datatypes import unique_id_to_identifier
 from mappings.xds.ebrs import RegistryError
 from mappings.xds.retrieval import OCTETS, Retrieved, Wanted, media_type, read_request, response
 
 _TOUCHED: Final = ("Patient/", "DocumentReference/")
+TYPE: Final = "DocumentReference"
 MOST: Final = 200
 """So many documents are in one answer at most."""
 MOST_BYTES: Final = 128 * 1024 * 1024
@@ -72,7 +72,7 @@ async def _retrieve(wanted: Wanted, part: str, request: SOAPRequest) -> Retrieve
     if document is None:
         raise _unknown(wanted, "There is no such document")
     try:
-        path = f"DocumentReference/{document['id']}/$content"
+        path = f"{TYPE}/{document['id']}/$content"
         result = await server.perform(Request("GET", path, (("original", "true"),), {"accept": "*/*"}))
     except Unavailable:
         raise
@@ -82,27 +82,20 @@ async def _retrieve(wanted: Wanted, part: str, request: SOAPRequest) -> Retrieve
     if result.stream is not None:
         content = b"".join([piece async for piece in result.stream])
     subject = document.get("subject", {}).get("reference", "")
-    named = (subject, f"DocumentReference/{document['id']}")
+    named = (subject, f"{TYPE}/{document['id']}")
     request.touched.extend(reference for reference in named if reference.startswith(_TOUCHED))
     stated = document.get("content", [{}])[0].get("attachment", {}).get("contentType", OCTETS)
     return Retrieved(wanted, media_type(stated), part, content)
 
 
 async def _document(unique_id: str, server: Server) -> Resource | None:
-    """The DocumentReference with a uniqueId. Raises Unavailable."""
+    """The DocumentReference with a uniqueId, also one that was made for it. Raises Unavailable."""
     identifier = unique_id_to_identifier(unique_id)
     if identifier is None:
         return None
-    name, _, value = criteria(identifier).partition("=")
-    request = Request("GET", "DocumentReference", ((name, unquote(value)),))
-    bundle = json.stored((await server.perform(request)).body)
-    found = (entry["resource"] for entry in bundle.get("entry", ()) if "resource" in entry)
-    return next((each for each in found if _is_named(each, identifier)), None)
-
-
-def _is_named(document: Resource, identifier: Resource) -> bool:
-    master = document.get("masterIdentifier", {})
-    return all(master.get(name) == identifier.get(name) for name in ("system", "value"))
+    found = await by_unique_id(TYPE, [unique_id], server)
+    own = export.unique_id({"masterIdentifier": identifier})
+    return next((each for each in found if export.unique_id(each) == own), None)
 
 
 def _unknown(wanted: Wanted, text: str) -> XDSRefusal:

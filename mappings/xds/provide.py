@@ -43,6 +43,8 @@ def read_request(raw: bytes, content_type: str = "") -> Submission:
         raise Unreadable(str(error)) from None
     except envelope.VersionMismatch:
         raise Unreadable("The message is SOAP 1.1; 1.2 is read") from None
+    if asked.action not in (PROVIDE, REGISTER):
+        raise _unreadable(f"The message is no submission but {asked.action[:200]}", "not-supported")
     submission = read_submission(asked.body, message)
     try:
         node = None if asked.security is None else assertion_of(asked.security)

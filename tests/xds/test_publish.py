@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from fhirserver.feeds.sniff import sniff
+from mappings.core.result import Unreadable
 from mappings.xds import read_request
 from tests.live import Live
 from tests.xds.messages import Answer, post
@@ -182,6 +183,14 @@ def test_one_unique_id_with_other_content(repository: str, client: httpx2.Client
     assert document["content"][0]["attachment"]["size"] == len(PDF)
 
 
+def test_one_submission_set_with_other_documents(repository: str, client: httpx2.Client) -> None:
+    first = Submission()
+    first.send(repository)
+    other = Submission(patient=first.patient, unique_id=first.unique_id)
+    assert other.send(repository).codes == ["XDSDuplicateUniqueIdInRegistry"]
+    assert documents(client, other.entries[0].unique_id) == []
+
+
 def test_a_document_that_is_replaced_already(repository: str, client: httpx2.Client) -> None:
     first = Submission([Entry(id="urn:uuid:0a000000-0000-4000-8000-0000000041aa")])
     first.send(repository)
@@ -243,6 +252,12 @@ def test_a_message_in_a_file_is_known(mtom: bool) -> None:
     raw = submission.mtom()[0] if mtom else submission.inline()
     assert sniff(raw) == "xds"
     assert read_request(raw).subsets[0].documents[0].data == PDF
+
+
+def test_another_message_in_a_file_is_no_submission() -> None:
+    raw = Submission().inline().replace(b"ProvideAndRegisterDocumentSet-b", b"Other")
+    with pytest.raises(Unreadable, match="no submission"):
+        read_request(raw)
 
 
 def test_what_metadata_say_and_nothing_keeps_is_told(repository: str) -> None:

@@ -1,10 +1,13 @@
 """ITI-43 over the wire: bytes as they came, and what is said of those that are not here."""
 
+import base64
+
+import httpx2
 import pytest
 
 from tests.live import Live
 from tests.xds.messages import RETRIEVE, Answer, envelope, post
-from tests.xds.submissions import XDSB, Entry, Submission
+from tests.xds.submissions import APPROVED, XDSB, Entry, Submission
 
 Wanted = tuple[str, str]
 
@@ -39,6 +42,49 @@ def test_bytes_as_they_came(live: Live) -> None:
     assert [n.text for n in answer.all("mimeType")] == [entry.mime_type for entry in entries]
     assert [n.text for n in answer.all("HomeCommunityId")] == ["urn:oid:1.2.3"] * 3
     assert {n.text for n in answer.all("RepositoryUniqueId")} == {own}
+
+
+def test_a_document_that_came_without_a_unique_id(live: Live, client: httpx2.Client) -> None:
+    patient = client.post("Patient", json={"resourceType": "Patient"}).json()
+    content = {"attachment": {"contentType": "text/plain", "data": base64.b64encode(b"by FHIR").decode()}}
+    subject = {"reference": f"Patient/{patient['id']}"}
+    posted = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "subject": subject,
+        "content": [content],
+    }
+    document = client.post("DocumentReference", json=posted).json()
+    listed = stored_query(
+        f"{live.origin}/xds/registry",
+        "14d4debf-8f97-4251-9a74-a90016b0af0d",
+        {
+            "$XDSDocumentEntryPatientId": f"'{patient['id']}^^^&amp;{live.settings.xds_source_id}&amp;ISO'",
+            "$XDSDocumentEntryStatus": f"('{APPROVED}')",
+        },
+    )
+    (unique_id,) = [
+        node.get("value", "")
+        for node in listed.all("ExternalIdentifier")
+        if node.get("identificationScheme") == "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
+    ]
+    answer = retrieve(live, (unique_id, live.settings.xds_repository_id))
+    assert list(answer.parts.values()) == [b"by FHIR"], document
+
+
+def stored_query(url: str, id: str, slots: dict[str, str]) -> Answer:
+    """Ask a registry for the leaf classes of a stored query."""
+    rim = "urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0"
+    written = "".join(
+        f'<r:Slot name="{name}"><r:ValueList><r:Value>{value}</r:Value></r:ValueList></r:Slot>'
+        for name, value in slots.items()
+    )
+    body = (
+        f'<q:AdhocQueryRequest xmlns:q="urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0" xmlns:r="{rim}">'
+        '<q:ResponseOption returnType="LeafClass" returnComposedObjects="true"/>'
+        f'<r:AdhocQuery id="urn:uuid:{id}">{written}</r:AdhocQuery></q:AdhocQueryRequest>'
+    )
+    return post(url, envelope("urn:ihe:iti:2007:RegistryStoredQuery", body))
 
 
 def test_some_are_here(live: Live) -> None:
