@@ -2,8 +2,12 @@
 
 from fhirserver.errors import NotSupported, Unprocessable
 from fhirserver.terminology import ecl
+from fhirserver.terminology.concepts import speaks
 from fhirserver.terminology.sources import Sources
 from fhirserver.terminology.terminology import Terminology
+
+_USUAL = "en"
+"""The language of code systems that do not name theirs."""
 
 
 class AtOnce:
@@ -16,11 +20,15 @@ class AtOnce:
         verdict = self._terminology.validate(system, code, value_set)
         return {"known": True, "unknown": False, "cannot tell": None}[verdict]
 
-    def names(self, system: str, code: str) -> tuple[str, ...]:
+    def names(self, system: str, code: str, language: str) -> tuple[str, ...]:
         def evaluate(sources: Sources) -> tuple[str, ...]:
             known = sources.code_system(sources.catalogue.url_of(system))
             concept = known.find(code) if known else None
-            return tuple(name for name in concept.texts if name) if concept and concept.display else ()
+            if known is None or concept is None or not concept.display:
+                return ()
+            if language and not speaks(concept, language, known.head.language or _USUAL):
+                return ()
+            return tuple(name for name in concept.texts if name)
 
         return self._terminology.now(evaluate) or ()
 

@@ -88,6 +88,13 @@ class Concept:
         return in_language(self.designations, language) or self.display
 
 
+def speaks(concept: Concept, language: str, own: str) -> bool:
+    """Whether a concept has a name in a language; ``own`` is that of its display."""
+    wanted = language.lower().partition("-")[0]
+    spoken = (own, *(str(d.get("language", "")) for d in concept.designations))
+    return any(one.lower().partition("-")[0] == wanted for one in spoken)
+
+
 def in_language(designations: Iterable[dict[str, Any]], language: str) -> str:
     """The first designation in a language, the exact one before others of it; "" where there is none."""
     if not language:

@@ -34,7 +34,8 @@ def coding(knowledge: Knowledge) -> Extra:
             values = {"code": shown(code), "system": system, "advice": ""}
             scope.report.note(severity, (node, ".code"), "code-invalid", "unknown-code", **values)
         elif type(display) is str:
-            names = knowledge.names(system, code)
+            language = scope.root.get("language")
+            names = knowledge.names(system, code, language if type(language) is str else "")
             if names and _folded(display) not in map(_folded, names):
                 values = {"value": shown(display), "code": code, "wanted": shown(names[0])}
                 scope.report.note("warning", (node, ".display"), "code-invalid", "display", **values)

@@ -79,6 +79,9 @@ FRENCH: dict[str, str] = {
     "tim-10": "timeOfDay ou when, pas les deux",
     "trd-1": "data ou timing, pas les deux",
     "trd-2": "condition seulement avec data",
+    "vs-1": "si effective[x] est un dateTime qui a une valeur, celle-ci est précise au jour au moins",
+    "vs-2": "sans composant ni membre, value[x] ou dataAbsentReason est là",
+    "vs-3": "sans value[x], dataAbsentReason est là",
     "trd-3": "un événement nommé a un nom, un périodique un timing, un événement de données des données",
 }
 # fmt: on

@@ -15,8 +15,9 @@ class Codes(Protocol):
         """Whether the code is in the value set ("": in its code system); None where that cannot be said."""
         ...
 
-    def names(self, system: str, code: str) -> tuple[str, ...]:
-        """What the code may be called, its display first; () where that is not known."""
+    def names(self, system: str, code: str, language: str) -> tuple[str, ...]:
+        """What the code may be called, its display first; () where that is not known, or not in the language
+        ("": in any)."""
         ...
 
     def is_supplement(self, system: str) -> bool:
@@ -68,8 +69,8 @@ class Knowledge:
         listed = self.definitions.code_systems.get(system)
         return code in listed if listed is not None else self.is_member("", system, code)
 
-    def names(self, system: str, code: str) -> tuple[str, ...]:
-        return self._elsewhere.names(system, code) if self._elsewhere else ()
+    def names(self, system: str, code: str, language: str) -> tuple[str, ...]:
+        return self._elsewhere.names(system, code, language) if self._elsewhere else ()
 
     def is_supplement(self, system: str) -> bool:
         return self._elsewhere is not None and self._elsewhere.is_supplement(system)

@@ -164,6 +164,9 @@ def test_displays(knowing: Validator, display: str, told: list[str]) -> None:
     issues = knowing.validate(coded(URL + "shapes", "round", display), advice=True)
     assert [i.text for i in issues if i.rule == "display"] == told
     assert {i.severity for i in issues} <= {"warning"}
+    # No name is known in the language of the resource: nothing can be said.
+    other = {**coded(URL + "shapes", "round", display), "language": "de"}
+    assert not [i for i in knowing.validate(other, advice=True) if i.rule == "display"]
     assert knowing.validate(coded(URL + "shapes", "round", display)) == []
 
 
