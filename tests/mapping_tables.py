@@ -17,7 +17,7 @@ from hl7apy import load_library
 from mappings.core.bundle import KEY_SYSTEM
 from mappings.core.result import MappingError
 from mappings.core.source import Source
-from mappings.hl7v2 import EVENTS, alert, appointment, medication, order, read, tables, to_bundle
+from mappings.hl7v2 import EVENTS, alert, appointment, medication, order, problem, read, tables, to_bundle
 
 ROOT: Final = Path(__file__).parents[1]
 CASES: Final = ROOT / "tests" / "cases" / "hl7v2"
@@ -30,6 +30,7 @@ KINDS: Final = {
     "orders": ("ORM, OML, OMG, OMP, RDE: orders", ("ORM", "OML", "OMG", "OMP", "RDE")),
     "documents": ("MDM: documents", ("MDM",)),
     "vaccinations": ("VXU, RSP: vaccinations", ("VXU", "RSP")),
+    "problems": ("PPR: problems", ("PPR",)),
     "appointments": ("SIU: appointments", ("SIU",)),
     "deliveries": ("ZAM: what became of a mail (CI-SIS)", ("ZAM",)),
 }
@@ -55,6 +56,8 @@ CODES: Final[tuple[tuple[str, str, Mapping[str, str]], ...]] = (
     ("0271 Document completion status", "DocumentReference.docStatus", tables.DOCUMENT_COMPLETION),
     ("0272 Document confidentiality status", "DocumentReference.securityLabel", tables.CONFIDENTIALITY),
     ("0273 Document availability status", "DocumentReference.status", tables.DOCUMENT_AVAILABILITY),
+    ("PRB-14 Life cycle status, as it is written", "Condition.clinicalStatus", problem.CLINICAL),
+    ("PRB-13 Confirmation status, as it is written", "Condition.verificationStatus", problem.VERIFICATION),
     ("0278 Filler status codes", "Appointment.status", appointment.FILLER_STATUS),
     ("0278, of one participant", "Appointment.participant.status", appointment.PARTICIPATION_STATUS),
     ("0322 Completion status", "Immunization.status", tables.COMPLETION_STATUS),

@@ -92,6 +92,8 @@ SYSTEM_OF_NAME: Final = {
     "ICD10": "http://hl7.org/fhir/sid/icd-10",
     "ICD-10": "http://hl7.org/fhir/sid/icd-10",
     "ICD10CM": "http://hl7.org/fhir/sid/icd-10-cm",
+    "ICD-10-CM": "http://hl7.org/fhir/sid/icd-10-cm",
+    "ICD-9-CM": "http://hl7.org/fhir/sid/icd-9-cm",
     "CIM10": "http://hl7.org/fhir/sid/icd-10",
     "CIM-10": "http://hl7.org/fhir/sid/icd-10",
     "ATC": "http://www.whocc.no/atc",

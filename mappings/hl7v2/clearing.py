@@ -20,6 +20,7 @@ _VALUES: Final = (
 
 _EXCLUSIVE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "AllergyIntolerance": (("onsetDateTime", "onsetString"), ("criticality", "reaction")),
+    "Condition": (("onsetDateTime", "onsetString"),),
     "DiagnosticReport": (("effectiveDateTime", "effectivePeriod"),),
     "Immunization": (("occurrenceDateTime", "_occurrenceDateTime"),),
     "MedicationRequest": (("medicationCodeableConcept", "medicationReference", "contained"),),
@@ -35,7 +36,7 @@ _EXCLUSIVE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 
 _WITH: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "AllergyIntolerance": {"code": ("clinicalStatus", "verificationStatus")},
-    "Condition": {"code": ("clinicalStatus", "verificationStatus")},
+    "Condition": {"code": ("clinicalStatus", "verificationStatus", "abatementDateTime")},
     "Appointment": {"status": ("_status", "cancelationReason")},
     "DiagnosticReport": {"status": ("_status",)},
     "DocumentReference": {"status": ("_status", "docStatus", "_docStatus")},

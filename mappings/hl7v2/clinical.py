@@ -21,6 +21,7 @@ from mappings.hl7v2.metadata import dispatch_of, is_metadata, visibility_of
 from mappings.hl7v2.observation import ObservationEntries
 from mappings.hl7v2.order import ServiceRequests, changes_status
 from mappings.hl7v2.patient import Subject, add_patient, the_pid
+from mappings.hl7v2.problem import add_problems, problems
 from mappings.hl7v2.reader import Message
 from mappings.hl7v2.related import add_next_of_kin
 from mappings.hl7v2.report import Reports, order_key
@@ -147,6 +148,14 @@ def appointment_to_entries(message: Message, context: Context) -> Subject:
     return subjects[0]
 
 
+def problem_to_entries(message: Message, context: Context) -> Subject:
+    """Patient, Encounter, Condition, Observation."""
+    subject = add_patient(the_pid(message), context, assert_it=context.source.demographics)
+    encounter = add_encounter(message.find("PV1"), subject, context, assert_it=False)
+    add_problems(problems(message.segments), subject, encounter, context)
+    return subject
+
+
 def delivery_to_entries(message: Message, context: Context) -> None:
     """Communication, as far as it was delivered or read."""
     add_delivery(context)
@@ -199,6 +208,7 @@ CLINICAL_EVENTS: Final[dict[str, Callable[[Message, Context], Subject | None]]] 
     **dict.fromkeys((f"MDM^T{number:02}" for number in range(1, 12)), document_to_entries),
     "VXU^V04": vaccination_to_entries,
     "RSP^K11": history_to_entries,
+    **dict.fromkeys(("PPR^PC1", "PPR^PC2", "PPR^PC3"), problem_to_entries),
     **dict.fromkeys((f"SIU^S{number}" for number in (*range(12, 25), 26)), appointment_to_entries),
     **dict.fromkeys(("ZAM^Z01", "ZAM^Z02", "ZAM^Z03"), delivery_to_entries),
 }
