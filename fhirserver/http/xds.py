@@ -12,6 +12,7 @@ from fhirserver.errors import FHIRError, NotFound
 from fhirserver.http.bodies import headers_of, read
 from fhirserver.http.feeds import address_of
 from fhirserver.http.forwarded import BASE_PATH, Proxies
+from fhirserver.http.trace import identify
 from fhirserver.logs import AccessLog
 from fhirserver.server import refusal
 from fhirserver.settings import Settings
@@ -36,6 +37,7 @@ def xds_routes(server: "Server", receiver: "Receiver", settings: Settings) -> li
     def route(path: str, place: str) -> Route:
         async def post(request: Request) -> Response:
             began = time.perf_counter()
+            request_id = identify(headers_of(request.scope))
             reply = await _answer(request, endpoint, receiver, settings, place)
             seconds = time.perf_counter() - began
             metrics.observe("POST", CHANNEL, reply.status, seconds)
@@ -45,8 +47,10 @@ def xds_routes(server: "Server", receiver: "Receiver", settings: Settings) -> li
                 interaction=reply.action,
                 status=reply.status,
                 ms=round(seconds * 1000, 1),
+                request_id=request_id,
             )
-            return Response(reply.body, reply.status, {"Content-Type": reply.content_type})
+            headers = {"Content-Type": reply.content_type, "X-Request-Id": request_id}
+            return Response(reply.body, reply.status, headers)
 
         async def get(request: Request) -> Response:
             return _described(request, place, proxies)

@@ -1,10 +1,13 @@
 """SOAP over the wire: what is no message of ours is a fault, and never anything else."""
 
+import random
+
 import httpx2
 import pytest
 
 from tests.live import Live
 from tests.xds.messages import BOUNDARY, PROVIDE, Answer, envelope, multipart, post
+from tests.xds.submissions import Submission
 
 SOAP11 = b'<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body><x/></e:Body></e:Envelope>'
 XXE = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
@@ -119,6 +122,27 @@ def test_what_is_no_soap_over_http(live: Live, method: str, content_type: str, s
     headers = {"Content-Type": content_type} if content_type else {}
     response = httpx2.request(method, f"{live.origin}/xds", content=b"{}", headers=headers)
     assert response.status_code == status
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_message_with_faults_is_never_a_surprise(live: Live, seed: int) -> None:
+    """Bytes are changed, left out and doubled: a fault or an answer, and never an unforeseen error."""
+    chance = random.Random(seed)
+    raw, content_type = Submission().mtom()
+    body = bytearray(raw)
+    for _ in range(chance.randint(1, 6)):
+        place, size = chance.randrange(len(body)), chance.randint(1, 40)
+        match chance.randrange(3):
+            case 0:
+                body[place] = chance.randrange(256)
+            case 1:
+                del body[place : place + size]
+            case _:
+                body[place:place] = body[place : place + size]
+    answer = post(f"{live.origin}/xds", bytes(body), content_type)
+    assert answer.status in (200, 400, 500)
+    assert "Unforeseen" not in answer.text("Text")
+    assert all("Unforeseen" not in context for context in answer.values("RegistryError", "codeContext"))
 
 
 def test_too_large_a_body_is_a_fault(live: Live) -> None:

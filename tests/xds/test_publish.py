@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -12,7 +13,7 @@ from mappings.core.result import Unreadable
 from mappings.xds import read_request
 from tests.live import Live
 from tests.xds.messages import Answer, post
-from tests.xds.submissions import PDF, Entry, Submission, number
+from tests.xds.submissions import PDF, Entry, Submission, number, patient_id
 
 RPLC = "urn:ihe:iti:2007:AssociationType:RPLC"
 APND = "urn:ihe:iti:2007:AssociationType:APND"
@@ -191,6 +192,15 @@ def test_one_submission_set_with_other_documents(repository: str, client: httpx2
     assert documents(client, other.entries[0].unique_id) == []
 
 
+def test_one_document_from_many_at_once(repository: str, client: httpx2.Client) -> None:
+    entry, patient = Entry(), patient_id()
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda _: Submission([entry], patient).send(repository), range(8))
+        assert [answer.registry_status for answer in answers] == ["Success"] * 8
+    (document,) = documents(client, entry.unique_id)
+    assert provenances(client, document) == 8
+
+
 def test_a_document_that_is_replaced_already(repository: str, client: httpx2.Client) -> None:
     first = Submission([Entry(id="urn:uuid:0a000000-0000-4000-8000-0000000041aa")])
     first.send(repository)
@@ -203,7 +213,7 @@ def test_a_document_that_is_replaced_already(repository: str, client: httpx2.Cli
 
 
 def test_a_held_submission_is_processed_when_its_target_comes(repository: str, client: httpx2.Client) -> None:
-    first = Submission([Entry(id=f"urn:uuid:0a000000-0000-4000-8000-0000000042{number():0>2}")])
+    first = Submission([Entry(id=f"urn:uuid:0a000000-0000-4000-8000-{int(number()):012}")])
     late = Submission(
         [Entry(b"addendum")], first.patient, associations=[(APND, "Document01", first.entries[0].id)]
     )

@@ -120,6 +120,16 @@ def test_what_cannot_be_relied_on(strict: Live, node: etree._Element | None, cod
     assert httpx2.get(f"{strict.origin}/admin/inbox").json()["items"] == before
 
 
+OTHER = "223037505603429^^^&amp;1.2.250.1.213.1.4.10&amp;ISO^NH"
+SAME = "285077505601284^^^&amp;1.2.250.1.213.1.4.8&amp;ISO^NH"
+
+
+@pytest.mark.parametrize(("patient", "codes"), [(OTHER, ["XDSPatientIdDoesNotMatch"]), (SAME, [])])
+def test_whose_record_the_assertion_is_about(strict: Live, patient: str, codes: list[str]) -> None:
+    answer = send(strict, signed(assertion(), PINNED), submission=Submission(patient=patient))
+    assert answer.codes == codes
+
+
 def test_several_assertions(strict: Live) -> None:
     answer = send(strict, signed(assertion("_a1"), PINNED), assertion("_a2"))
     assert answer.fault == ["Sender", "InvalidSecurityToken"]
