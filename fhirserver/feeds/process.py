@@ -16,6 +16,7 @@ from fhirserver.errors import (
 )
 from fhirserver.feeds import acknowledgement, metadata_update, resources
 from fhirserver.feeds.catalog import Catalog
+from fhirserver.feeds.classes import classify
 from fhirserver.feeds.definition import SourceDefinition
 from fhirserver.feeds.documents import ParentUnknown
 from fhirserver.feeds.lookup import find, find_ids, identifier_key, identifiers, token_key
@@ -130,6 +131,7 @@ class Processing:
         issues += [issue for issue in mapped.issues if issue not in issues]
         if mapped.unmapped and definition.unmapped == "hold":
             raise CodesUnmapped(mapped.unmapped)
+        await classify(mapped, self._server)
         resolved, written = await self._store(mapped, item.id, repeated)
         issues += resolved.issues
         status = "warnings" if any(i.severity != "information" for i in issues) else "processed"

@@ -21,6 +21,7 @@ from fhirserver.errors import (
     VersionConflict,
 )
 from fhirserver.feeds import mapping
+from fhirserver.feeds.classes import classify
 from fhirserver.feeds.merge import point
 from fhirserver.feeds.publication import addressed, check_parts, find_subject, is_apart, name_targets
 from fhirserver.feeds.resolve import Resolved, resolve
@@ -145,6 +146,7 @@ class Publishing:
         """
         source = mapping.source_of(SOURCE, self._settings)
         described = await asyncio.to_thread(_mapped, lambda each: self._described(each, source), document)
+        await classify(described.mapped, self._server)
         resolved, written = await self._perform(described.mapped, {}, request)
         done = _Done(written, resolved.targets)
         reference = done.reference(described.url)

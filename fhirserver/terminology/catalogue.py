@@ -58,6 +58,7 @@ class Catalogue:
     _supplements: dict[str, list[Entry]] = field(default_factory=dict)
     _by_id: dict[str, Entry] = field(default_factory=dict)
     _urls: dict[str, str] = field(default_factory=dict)
+    _about: dict[str, list[Entry]] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         if entry.supplements:
@@ -67,6 +68,8 @@ class Catalogue:
         if entry.value_set:
             self._implied[entry.value_set] = entry
         self._urls |= dict.fromkeys(entry.oids, entry.url)
+        for url in entry.about:
+            self._about.setdefault(url, []).append(entry)
         if entry.source == "store":
             self._by_id[f"{entry.type}/{entry.place[0]}"] = entry
 
@@ -77,6 +80,7 @@ class Catalogue:
         for there in (
             self._by_url.get((entry.type, entry.url), []),
             self._supplements.get(entry.supplements.partition("|")[0], []),
+            *(self._about.get(url, []) for url in entry.about),
         ):
             if entry in there:
                 there.remove(entry)
@@ -113,6 +117,10 @@ class Catalogue:
 
     def supplements(self, system: str) -> list[Entry]:
         return [e for e in self._supplements.get(system, ()) if e.status != "retired"]
+
+    def maps(self, url: str) -> list[Entry]:
+        """The concept maps that lead from or to a code system or value set."""
+        return list(self._about.get(url, ()))
 
     def of(self, type: str) -> Iterator[Entry]:
         """Every entry of a type, in the order of the urls."""
