@@ -51,6 +51,7 @@ class Work:
     ``found`` is what it is about, by reference, ``changed`` what of that it changes and how; ``named`` are
     the references of what the submission's own ids stand for. ``asks``: identifiers of who asks, and of the
     organizations. ``gone``, ``deleted``: references of documents that are no longer valid, or never were.
+    ``memberships``: folder and item of associations whose availability changes.
     """
 
     update: Update
@@ -65,6 +66,7 @@ class Work:
     members: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
+    memberships: dict[str, tuple[Found, Resource]] = field(default_factory=dict)
 
     async def find(self, uuid: str, where: str) -> Found:
         """What is registered under an entryUUID, or under an id of the submission.
@@ -157,8 +159,11 @@ async def _bundle(work: Work) -> Resource | None:
         await find_revised(revision, work)
     for revision in work.update.revisions:
         await revise(revision, work)
-    for target in (*(c.target for c in work.update.statuses), *(e.source for e in work.update.links)):
-        await work.find(target, "Association")
+    for change in work.update.statuses:
+        if not await status_update.find_membership(change.target, work):
+            await work.find(change.target, "UpdateAvailabilityStatus")
+    for link in work.update.links:
+        await work.find(link.source, "Association")
     listed = submission_set_to_list(own, master, [], work.patient, work.context)
     if not any(work.asks):
         work.asks = await _authors(listed, work)

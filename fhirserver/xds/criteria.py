@@ -13,6 +13,7 @@ from fhirserver.operations.match import escape
 from fhirserver.operations.xdm import referred
 from fhirserver.server import Server
 from fhirserver.xds.lookup import TOGETHER, Pairs, of_patient, search
+from fhirserver.xds.versions import versions
 from mappings.cda.datatypes import URI
 from mappings.core.codes import OID, system_of_name, system_of_oid
 from mappings.core.times import parse
@@ -73,6 +74,8 @@ async def documents(query: Query, patient: str, server: Server) -> list[Resource
         # The creationTime of a document that does not say when its file was made is its own date.
         dated = [("date", value) for _, value in created]
         found += await search("DocumentReference", [*pairs, ("creation:missing", "true"), *dated], server)
+    if query.metadata_level == 2 and DEPRECATED in statuses:
+        found += await _former(who, query, server)
     found = [
         each
         for each in found
@@ -82,6 +85,13 @@ async def documents(query: Query, patient: str, server: Server) -> list[Resource
     ]
     found = await _written_by(found, query.all(f"{ENTRY}AuthorPerson"), server)
     return sorted(found, key=_created, reverse=True)
+
+
+async def _former(who: str, query: Query, server: Server) -> list[Resource]:
+    """What documents were before their metadata were updated; by codes they are found as they are now."""
+    found = await search("DocumentReference", [("patient", who), *codes(query)], server)
+    revised = [each for each in found if export.version(each) > 1]
+    return [version for each in revised for version in (await versions(each, server))[1:]]
 
 
 async def packages(query: Query, kind: str, patient: str, server: Server) -> list[Resource]:

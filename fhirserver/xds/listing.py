@@ -13,8 +13,7 @@ from fhirserver.xds.associations import Association
 from fhirserver.xds.criteria import register
 from mappings.cda.xml import Node
 from mappings.xds import export
-
-_APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
+from mappings.xds.export.ebrim import APPROVED
 
 
 async def listing(resources: Sequence[Resource], associations: Sequence[Association], server: Server) -> Node:
@@ -22,15 +21,21 @@ async def listing(resources: Sequence[Resource], associations: Sequence[Associat
     known = await referred(list(resources), server)
     own = register(server)
     files = await asyncio.gather(*(_file(each, server) for each in resources))
-    registry = export.Registry()
-    for each, file in zip(resources, files, strict=True):
-        if file is None:
-            export.list_to_package(each, registry, known.get, own)
-        else:
-            export.reference_to_entry(each, file, registry, known.get, [], own)
-    for link in associations:
-        registry.association(link.type, link.source, link.target, status=link.status, availability=_APPROVED)
-    return registry.objects
+
+    def list_all() -> Node:
+        registry = export.Registry()
+        for each, file in zip(resources, files, strict=True):
+            if file is None:
+                export.list_to_package(each, registry, known.get, own)
+            else:
+                export.reference_to_entry(each, file, registry, known.get, [], own)
+        for link in associations:
+            registry.association(
+                link.type, link.source, link.target, status=link.status, availability=APPROVED
+            )
+        return registry.objects
+
+    return await asyncio.to_thread(list_all)  # many take long: others are served meanwhile
 
 
 async def _file(resource: Resource, server: Server) -> export.File | None:

@@ -72,6 +72,10 @@ def test_former_versions_are_told_at_level_2(live: Live) -> None:
     all_of_them = ask(live.origin, "GetDocuments", {**named, "$MetadataLevel": "2"})
     assert titles(all_of_them) == ["v2", "v1", "Avant"]
     assert len(set(all_of_them.values("ExtrinsicObject", "id"))) == 3
+    patient = {"$XDSDocumentEntryPatientId": quoted(s.cx(INS)), "$MetadataLevel": "2"}
+    found = ask(live.origin, "FindDocuments", {**patient, "$XDSDocumentEntryStatus": quoted(s.DEPRECATED)})
+    former = [n.get("id", "") for n in found.all("ExtrinsicObject") if n.get("lid") == document.uuid]
+    assert sorted(former) == sorted(all_of_them.values("ExtrinsicObject", "id")[1:])
 
 
 @pytest.mark.parametrize(
@@ -181,6 +185,12 @@ def test_folder_metadata_and_membership(live: Live) -> None:
     assert (name_of(node), codes(node, "folder"), node.get("lid")) == ("Autre titre", ["ALD"], one.folder)
     inside = ask(live.origin, "GetFolderAndContents", {"$XDSFolderUniqueId": quoted(one.folder_id)})
     assert {target for _, _, target in links(inside)} == {one.uuid, other.uuid}
+    [link] = [a for a in inside.all("Association") if a.get("targetObject") == one.uuid]
+    left = availability(link.get("id", ""), s.APPROVED, s.DEPRECATED)
+    assert update(live, left).codes == []
+    inside = ask(live.origin, "GetFolderAndContents", {"$XDSFolderUniqueId": quoted(one.folder_id)})
+    assert {target for _, _, target in links(inside)} == {other.uuid}
+    assert update(live, left).codes == ["UnresolvedReferenceException"]
     status = availability(node.get("id", ""), s.APPROVED, s.DEPRECATED)
     assert update(live, status).codes == []
     found = ask(live.origin, "GetFolders", {"$XDSFolderUniqueId": quoted(one.folder_id)})
