@@ -16,7 +16,11 @@ from fhirserver.demo.samples import FOLDER, SAMPLES, Sample
 PROCESSED = 30.0
 """Seconds that the inbox may take for one item."""
 
-_FEEDS = {"cda": ("/feeds/cda", "application/xml"), "xdm": ("/feeds/xdm", "application/zip")}
+_FEEDS = {
+    "cda": ("/feeds/cda", "application/xml"),
+    "xdm": ("/feeds/xdm", "application/zip"),
+    "xds": ("/xds/repository", "application/soap+xml"),
+}
 
 
 def run(base_url: str, mllp_port: int, console: Console, folder: Path = FOLDER) -> bool:

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
-Door = Literal["fhir", "mllp", "cda", "xdm"]
+Door = Literal["fhir", "mllp", "cda", "xdm", "xds"]
 
 INS_SYSTEM = "urn:oid:1.2.250.1.213.1.4.10"
 INS = "284036938304291"
@@ -41,6 +41,7 @@ SAMPLES = (
     Sample("vxu-v04.hl7", "mllp", "Vaccinations, one of them refused"),
     Sample("vaccination-note.xml", "cda", "Vaccination note with an allergy"),
     Sample("xdm", "xdm", "Discharge letter as a submission set"),
+    Sample("iti-41.xml", "xds", "X-ray report, published over SOAP"),
     Sample("siu-s12.hl7", "mllp", "An appointment"),
     Sample("dft-p03.hl7", "mllp", "A charge: no mapping, so it is held", held=True),
 )

@@ -49,7 +49,7 @@ def xds_routes(server: "Server", receiver: "Receiver", settings: Settings) -> li
                 ms=round(seconds * 1000, 1),
                 request_id=request_id,
             )
-            headers = {"Content-Type": reply.content_type, "X-Request-Id": request_id}
+            headers = {**reply.headers, "Content-Type": reply.content_type, "X-Request-Id": request_id}
             return Response(reply.body, reply.status, headers)
 
         async def get(request: Request) -> Response:

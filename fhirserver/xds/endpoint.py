@@ -1,6 +1,6 @@
 """One SOAP message in, one out: read, dispatched by its action, answered. IHE ITI TF-2 Appendix V"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,12 +28,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer; ``action`` is that of the request, "" when it has none that is known."""
+    """An HTTP answer; ``action`` is that of the request, "" when it has none that is known; ``headers`` are
+    further ones."""
 
     status: int
     body: bytes = field(repr=False)
     content_type: str = SOAP_XML
     action: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Endpoint:
@@ -138,10 +140,10 @@ def _reply(
     """MTOM answers MTOM, and whatever includes parts is MTOM."""
     body = envelope.write(node, transaction.answer, message_id)
     if parts is None and not request.message.is_mtom and not transaction.mtom:
-        return Reply(200, body, SOAP_XML, request.action)
+        return Reply(200, body, SOAP_XML, request.action, request.headers)
     included = [(part.id, part.media_type, part.content) for part in parts or ()]
     body, content_type = mime.write(body, included, transaction.answer)
-    return Reply(200, body, content_type, request.action)
+    return Reply(200, body, content_type, request.action, request.headers)
 
 
 def _code(transaction: Transaction, ending: str) -> str:

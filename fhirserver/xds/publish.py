@@ -22,6 +22,7 @@ from mappings.xds.ebrs import RegistryError, registry_response
 from mappings.xds.metadata import Metadata, metadata_of
 from mappings.xds.provide import REGISTER
 
+INBOX: Final = "/admin/inbox"
 KIND: Final = "xds"
 _METADATA: Final = frozenset(
     ("structure", "required", "value", "invariant", "invalid", "duplicate", "not-found")
@@ -64,6 +65,7 @@ async def answer_of(receipt: Receipt, request: SOAPRequest, side: str) -> Node:
     """
     outcome = await receipt.outcome()
     item = receipt.item.first or receipt.item.id
+    request.headers["Location"] = f"{INBOX}/{item}"
     touched = (r.partition("/_history/")[0] for r in outcome.resources if r.startswith(_TOUCHED))
     request.touched.extend(touched)
     if outcome.status in _DONE:

@@ -32,7 +32,8 @@ class SOAPRequest:
     """``body`` is the element in soap:Body as sent, ``raw`` the whole HTTP body, for the inbox.
 
     ``assertion`` says who asks; ``remarks`` is what is to be told of the security header. A transaction adds
-    to ``touched`` the references of the patients, documents and lists that it hands out or changes.
+    to ``touched`` the references of the patients, documents and lists that it hands out or changes, and to
+    ``headers`` what the HTTP answer is to say.
     """
 
     body: Node = field(repr=False)
@@ -46,6 +47,7 @@ class SOAPRequest:
     assertion: Assertion | None = None
     remarks: Sequence[Issue] = ()
     touched: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ def test_what_came_is_in_the_inbox_as_it_came(repository: str, live: Live) -> No
     body, content_type = Submission().mtom()
     post(repository, body, content_type)
     newest = httpx2.get(f"{live.origin}{INBOX}", params={"kind": "xds"}).json()["items"][0]
+    resent = httpx2.post(repository, content=body, headers={"Content-Type": content_type})
+    assert resent.headers["location"] == f"{INBOX}/{newest['id']}"
     assert newest["channel"] == "xds"
     assert newest["event"] == "ProvideAndRegisterDocumentSet-b"
     assert newest["status"] in ("processed", "warnings")
