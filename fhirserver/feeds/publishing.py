@@ -25,7 +25,7 @@ from fhirserver.feeds.classes import classify
 from fhirserver.feeds.merge import point
 from fhirserver.feeds.publication import addressed, check_parts, find_subject, is_apart, name_targets
 from fhirserver.feeds.resolve import Resolved, resolve
-from fhirserver.interactions import claims
+from fhirserver.interactions import claims, prepare
 from fhirserver.interactions.bundle import answer, process, read_entry
 from fhirserver.interactions.criteria import single_match
 from fhirserver.interactions.respond import RETURN, respond
@@ -49,7 +49,7 @@ SOURCE = "mhd"
 """Whose the local names in published documents are."""
 LIST, DOCUMENT = "urn:fhirserver:submission-set", "urn:fhirserver:document"
 """The fullUrls of what is published alone."""
-FHIR_JSON = "application/fhir+json"
+FHIR_JSON, FHIR_XML = "application/fhir+json", "application/fhir+xml"
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 _OTHER = "urn:fhirserver:entry:"
@@ -97,6 +97,7 @@ class Publishing:
         ]
         bundle, issues = check_parts(bundle, self._server, language_of(language))
         submission = _mapped(mhd.read, bundle)
+        _check_urls(entries, submission)
         if not submission.sets:
             issues.append(Issue("warning", "required", "The Bundle has no submission set", "Bundle.entry"))
         done = await self._store(bundle, submission, request)
@@ -163,8 +164,12 @@ class Publishing:
             return mhd.describe_bundle(document, json.format(document), FHIR_JSON, source, made)
         raw = base64.b64decode(document.get("data", ""))
         media_type = str(document.get("contentType", "")).partition(";")[0].strip().lower()
-        if media_type in (FHIR_JSON, "application/json"):
-            return mhd.describe_bundle(json.parse_resource(raw), raw, media_type, source, made)
+        if media_type in (FHIR_JSON, "application/json", FHIR_XML):
+            bundle = self._server.parse_xml(raw) if media_type == FHIR_XML else json.parse_resource(raw)
+            errors = [i for i in self._server.validator.validate(bundle) if i.severity in ("error", "fatal")]
+            if errors or bundle["resourceType"] != "Bundle":
+                raise prepare.Invalid("The document in the Binary is no valid Bundle", issues=errors)
+            return mhd.describe_bundle(bundle, raw, media_type, source, made)
         return mhd.describe_cda(raw, source, made)
 
     def _apart(self, document: Resource) -> Resource:
@@ -272,6 +277,15 @@ class Publishing:
         known = list(dict.fromkeys(address for address in addresses if address[1]))
         found = dict(zip(known, await self._server.repository.find_many(known), strict=True))
         return [found.get(address) for address in addresses]
+
+
+def _check_urls(entries: list[Entry], submission: mhd.Submission) -> None:
+    """Raises BadRequest: an entry creates a resource where others are."""
+    for part in submission.parts:
+        type, path = part.resource["resourceType"], entries[part.position].request.path.strip("/")
+        if path != type:
+            place = f"Bundle.entry[{part.position}].request.url"
+            raise BadRequest(f"The entry has a {type}, its url says {path[:64]}", expression=place)
 
 
 def _check_submission_set(mapped: Mapped, entries: list[Resource]) -> None:

@@ -135,9 +135,10 @@ def checked(
 
 def with_claims(resource: Resource, *, add: set[str], without: set[str] | frozenset[str]) -> Resource:
     """The resource claiming these profiles, and not those."""
-    if not add and not without:
-        return resource
-    meta = dict(resource.get("meta", {}))
+    meta = resource.get("meta", {})
+    if not isinstance(meta, dict) or not (add or without):
+        return resource  # what is not valid is refused for that
+    meta = dict(meta)
     kept = [url for url in meta.get("profile", ()) if str(url).partition("|")[0] not in without]
     kept += sorted(add - {str(url).partition("|")[0] for url in kept} - without)
     if kept == meta.get("profile", []):

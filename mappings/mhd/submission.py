@@ -62,13 +62,17 @@ def read(bundle: Element) -> Submission:
     """Sort the entries.
 
     Raises:
-        Unreadable: several submission sets; a file that is missing or is not what size and hash say.
+        Unreadable: several submission sets; two entries of one fullUrl; a file that is missing or is not what
+            size and hash say; a related document that is not there.
     """
     submission = Submission()
-    urls = set()
+    urls: set[str] = set()
     for position, entry in enumerate(bundle.get("entry", ())):
         request, resource = entry.get("request", {}), entry.get("resource")
         url = entry.get("fullUrl") or f"urn:fhirserver:entry:{position}"
+        if url in urls:
+            text, place = "Another entry has this fullUrl", f"Bundle.entry[{position}].fullUrl"
+            raise Unreadable(text, Issue("error", "duplicate", text, place))
         urls.add(url)
         if request.get("method") != "POST" or not isinstance(resource, dict):
             submission.others.append(position)
@@ -109,6 +113,11 @@ def _check(submission: Submission, urls: set[str]) -> None:
             attachment = content.get("attachment", {})
             place = f"{part.place}.content[{index}].attachment"
             issues += _attachment(attachment, place, submission, urls)
+        for index, relation in enumerate(part.resource.get("relatesTo", ())):
+            target = str(relation.get("target", {}).get("reference", ""))
+            if target == part.url or (target.startswith("urn:uuid:") and target not in urls):
+                text = "The related document is not another one of the Bundle"
+                issues.append(_issue(text, f"{part.place}.relatesTo[{index}].target"))
     if issues:
         raise Unreadable("The submission is not whole", *issues)
 

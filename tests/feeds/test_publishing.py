@@ -280,6 +280,25 @@ def _unknown_target(bundle: dict[str, Any]) -> None:
     bundle["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": target}]
 
 
+def _relates_to(url: str) -> Any:
+    def spoil(bundle: dict[str, Any]) -> None:
+        bundle["entry"][1]["resource"]["relatesTo"] = [{"code": "replaces", "target": {"reference": url}}]
+
+    return spoil
+
+
+def _one_full_url(bundle: dict[str, Any]) -> None:
+    bundle["entry"][0]["fullUrl"] = DOCUMENT
+
+
+def _another_url(bundle: dict[str, Any]) -> None:
+    bundle["entry"][1]["request"]["url"] = "Patient"
+
+
+def _meta_is_text(bundle: dict[str, Any]) -> None:
+    bundle["entry"][1]["resource"]["meta"] = "x"
+
+
 FILE_OF = "Bundle.entry[1].resource.content[0].attachment"
 
 
@@ -299,6 +318,22 @@ FILE_OF = "Bundle.entry[1].resource.content[0].attachment"
             "Bundle.entry[1].resource.context.sourcePatientInfo",
         ),
         (_unknown_target, 422, "not here", "relatesTo"),
+        (_relates_to(DOCUMENT), 422, "not another", "Bundle.entry[1].resource.relatesTo[0].target"),
+        (
+            _relates_to(f"urn:uuid:{uuid.uuid4()}"),
+            422,
+            "not another",
+            "Bundle.entry[1].resource.relatesTo[0].target",
+        ),
+        (
+            _relates_to("DocumentReference/none"),
+            404,
+            "not here",
+            "Bundle.entry[1].resource.relatesTo[0].target",
+        ),
+        (_one_full_url, 422, "has this fullUrl", "Bundle.entry[1].fullUrl"),
+        (_another_url, 400, "its url says Patient", "Bundle.entry[1].request.url"),
+        (_meta_is_text, 400, "Meta", "Bundle.entry[1].resource.meta"),
     ],
 )
 def test_a_submission_that_is_not_right_stores_nothing(
@@ -664,6 +699,24 @@ def test_metadata_of_a_fhir_document_are_generated(
         ({"resourceType": "Binary", "contentType": "text/plain", "data": "aGVsbG8="}, 422),
         ({"resourceType": "Binary", "contentType": "application/fhir+json", "data": "aGVsbG8="}, 400),
         ({"resourceType": "Bundle", "type": "collection"}, 422),
+        (
+            {
+                "resourceType": "Binary",
+                "contentType": "application/fhir+json",
+                "data": base64.b64encode(
+                    b'{"resourceType": "Bundle", "type": "document", "entry": "x"}'
+                ).decode(),
+            },
+            400,
+        ),
+        (
+            {
+                "resourceType": "Binary",
+                "contentType": "application/fhir+xml",
+                "data": base64.b64encode(b'<Patient xmlns="http://hl7.org/fhir"/>').decode(),
+            },
+            400,
+        ),
         ({"resourceType": "Patient"}, 400),
     ],
 )
