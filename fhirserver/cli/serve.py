@@ -15,7 +15,8 @@ from uvicorn.supervisors import Multiprocess
 from fhirserver import logs, settings
 from fhirserver.app import build
 from fhirserver.cli.opening import fail, help_of, open_database, settings_of
-from fhirserver.settings import Settings
+from fhirserver.settings import Settings, SettingsError
+from fhirserver.xds import signatures
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ def serve(
 ) -> None:
     """Serve the FHIR API over HTTP and receive HL7v2 over MLLP, until SIGTERM or Ctrl-C."""
     chosen = settings_of(dict(locals()))
+    _check_certificates(chosen)
     logs.configure(chosen.log_level)
     # uvicorn stops gracefully and then raises the signal again: it must end this process in order.
     signal.signal(signal.SIGTERM, _end)
@@ -59,6 +61,14 @@ def serve(
             authentication="none: loopback only",
         )
         _run(ready, listening)
+
+
+def _check_certificates(chosen: Settings) -> None:
+    """Say at once what would keep every worker from starting."""
+    try:
+        signatures.load(chosen.xds_assertion_certificates)
+    except SettingsError as error:
+        fail(str(error), 2)
 
 
 def _run(ready: Settings, listening: socket.socket) -> None:

@@ -19,6 +19,7 @@ from mappings.xds.soap.faults import WSSE, Fault
 
 _DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 _CERTIFICATES: Final = f"{_DS}Signature/{_DS}KeyInfo/{_DS}X509Data/{_DS}X509Certificate"
+_SETTING: Final = "FHIRSERVER_XDS_ASSERTION_CERTIFICATES"
 LONGEST_CHAIN: Final = 5
 _EXPECTED: Final = SignatureConfiguration(location="./", expect_references=1)
 """One reference, in the signature that is a child of the assertion itself; nothing with SHA-1."""
@@ -28,15 +29,26 @@ def load(path: Path | None) -> tuple[x509.Certificate, ...]:
     """The certificates of a PEM file, or of all files in a directory.
 
     Raises:
-        SettingsError: a file cannot be read, or is no PEM.
+        SettingsError: a file cannot be read or is no PEM, or there is none.
     """
     if path is None:
         return ()
-    files = sorted(f for f in path.iterdir() if f.is_file()) if path.is_dir() else [path]
+    found: list[x509.Certificate] = []
     try:
-        return tuple(one for file in files for one in x509.load_pem_x509_certificates(file.read_bytes()))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"xds_assertion_certificates: {path}: {error}") from None
+        for file in sorted(f for f in path.iterdir() if f.is_file()) if path.is_dir() else [path]:
+            found += _certificates(file)
+    except OSError as error:
+        raise SettingsError(f"{_SETTING}: {error.filename}: {error.strerror}") from None
+    if not found:
+        raise SettingsError(f"{_SETTING}: there are no certificates in {path}")
+    return tuple(found)
+
+
+def _certificates(file: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(file.read_bytes())
+    except ValueError:
+        raise SettingsError(f"{_SETTING}: {file} has no certificates in PEM") from None
 
 
 def verified(assertion: Node, trusted: Sequence[x509.Certificate]) -> Node:

@@ -1,5 +1,8 @@
 """Assertions over the wire: which are taken, which are refused and why, what is done with what they say."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -181,7 +184,26 @@ def test_without_a_policy_nothing_is_refused(live: Live, inside: str) -> None:
     assert send(live, etree.fromstring(inside)).registry_status == "Success"
 
 
-def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:
-    (tmp_path / "one.pem").write_text("no certificate")
-    with pytest.raises(SettingsError, match="xds_assertion_certificates"):
-        signatures.load(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("", "", "there are no certificates"),
+        ("one.pem", "no certificate", "one.pem has no certificates in PEM"),
+        ("gone/one.pem", "", "No such file"),
+    ],
+)
+def test_certificates_that_cannot_be_read(tmp_path: Path, name: str, text: str, reason: str) -> None:
+    if text:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SettingsError, match=reason):
+        signatures.load(tmp_path / name)
+
+
+def test_the_server_does_not_start_without_them(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fhirserver", "serve", "--http-port", "0", "--data-dir", str(tmp_path)]
+    named = {"FHIRSERVER_XDS_ASSERTIONS": "require", "FHIRSERVER_XDS_ASSERTION_CERTIFICATES": str(tmp_path)}
+    environment = os.environ | named
+    ended = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("FHIRSERVER_XDS_ASSERTION_CERTIFICATES: there are no certificates")
+    assert "Traceback" not in ended.stderr
