@@ -161,12 +161,12 @@ def _checked(value: str, is_number: bool, parameter: Parameter) -> str:
             is_code = not is_number and len(parts := value.split("^")) == 3 and parts[0] and parts[2]
             problem = "" if is_code else "'code^^scheme'"
         case "uuid":
-            problem = "" if UUID.fullmatch(value.removeprefix("urn:uuid:")) else "'urn:uuid:...'"
+            problem = "" if UUID.fullmatch(value.lower().removeprefix("urn:uuid:")) else "'urn:uuid:...'"
         case _:
             problem = "'text'" if is_number else ""
     if problem:
         raise NotAQuery("XDSRegistryError", f"A value of {parameter.name} is not {problem}", parameter.name)
-    return f"urn:uuid:{value.removeprefix('urn:uuid:').lower()}" if parameter.kind == "uuid" else value
+    return f"urn:uuid:{value.lower().removeprefix('urn:uuid:')}" if parameter.kind == "uuid" else value
 
 
 def _is_time(value: str) -> bool:

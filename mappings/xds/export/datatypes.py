@@ -70,6 +70,8 @@ def reference_id(identifier: Element) -> str:
     """context.related.identifier -> CXi, whose fifth component says what it identifies."""
     kind = (identifier.get("type", {}).get("coding") or [{}])[0].get("code", "")
     oid, value = oid_of_system(identifier.get("system", "")), escape(str(identifier.get("value", "")))
+    if oid == URI:  # a UID by itself, as that of a study
+        value = value.removeprefix("urn:oid:")
     return (
         f"{value}^^^&{oid}&ISO^{kind}".rstrip("^") if OID.fullmatch(oid) else f"{value}^^^^{kind}".rstrip("^")
     )
@@ -138,8 +140,11 @@ def xcn(practitioner: Element) -> str:
     """Practitioner, Patient, RelatedPerson -> XCN ``id^family^given^^suffix^prefix^^^&oid&ISO^D^^^type``."""
     name: Element = next(iter(practitioner.get("name", ())), {})
     oid, value = _numbered(practitioner)
-    parts = [escape(value), escape(name.get("family", "")), escape(next(iter(name.get("given", ())), ""))]
+    family = name.get("family") or ("" if name.get("given") else name.get("text", ""))
+    parts = [escape(value), escape(family), escape(next(iter(name.get("given", ())), ""))]
     parts += ["", escape(" ".join(name.get("suffix", ()))), escape(" ".join(name.get("prefix", ()))), "", ""]
+    if not any(parts):
+        return ""
     kind = "NH" if oid and is_ins({"system": f"urn:oid:{oid}"}) else _TYPE.get(oid, "")
     authority = f"&{oid}&ISO" if value else ""
     return "^".join([*parts, authority, "D", "", "", kind]).rstrip("^")
@@ -149,6 +154,8 @@ def xcn_of_device(device: Element) -> str:
     """Device -> XCN of type U (unspecified): a system."""
     oid, value = _numbered(device)
     name = next((n["name"] for n in device.get("deviceName", ()) if n.get("name")), "")
+    if not value and not name:
+        return ""
     authority = f"&{oid}&ISO" if value else ""
     return f"{escape(value)}^{escape(name)}^^^^^^^{authority}^U"
 

@@ -168,3 +168,34 @@ def test_times(text: str, expected: str) -> None:
 )
 def test_names(name: dict[str, Any], expected: str) -> None:
     assert datatypes.xpn(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("practitioner", "expected"),
+    [
+        ({"name": [{"family": "X"}]}, "^X^^^^^^^^D"),
+        ({"identifier": [{"system": "urn:oid:1.2.3", "value": "7"}]}, "7^^^^^^^^&1.2.3&ISO^D"),
+        ({"name": [{"text": "X"}]}, "^X^^^^^^^^D"),
+        ({}, ""),
+    ],
+)
+def test_persons(practitioner: dict[str, Any], expected: str) -> None:
+    assert datatypes.xcn(practitioner) == expected
+
+
+@pytest.mark.parametrize(
+    ("identifier", "expected"),
+    [
+        ({"system": "urn:oid:1.2.3", "value": "7"}, "7^^^&1.2.3&ISO"),
+        (
+            {
+                "type": {"coding": [{"code": "urn:ihe:iti:xds:2016:studyInstanceUID"}]},
+                "system": "urn:ietf:rfc:3986",
+                "value": "urn:oid:1.2.3",
+            },
+            "1.2.3^^^^urn:ihe:iti:xds:2016:studyInstanceUID",
+        ),
+    ],
+)
+def test_reference_ids(identifier: dict[str, Any], expected: str) -> None:
+    assert datatypes.reference_id(identifier) == expected
