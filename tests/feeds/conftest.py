@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import pytest
 
 from fhirserver import search
@@ -24,6 +25,7 @@ from fhirserver.storage.inbox import Inbox
 from fhirserver.storage.items import Item, Outcome
 from fhirserver.storage.repository import Repository
 from fhirserver.validation import Validator
+from tests.feeds.submissions import Person
 
 TYPES = (
     *("Patient", "RelatedPerson", "Practitioner", "PractitionerRole", "Organization", "Encounter"),
@@ -128,3 +130,9 @@ def open_feed(
 async def feed(open_feed: OpenFeed) -> AsyncIterator[Feed]:
     async with open_feed() as feed:
         yield feed
+
+
+@pytest.fixture
+def person(client: httpx2.Client) -> Person:
+    """A patient of the server that the whole run has, and what is published about them."""
+    return Person(client)

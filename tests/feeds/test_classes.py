@@ -9,14 +9,12 @@ import httpx2
 import pytest
 
 from mappings.cda.formats import CLASSES
-from tests.feeds.test_publishing import Person, cda
-
-TYPE = "99999-9"
+from tests.feeds.submissions import Person, cda
 
 
-def described(client: httpx2.Client, number: str) -> list[dict[str, Any]]:
+def described(client: httpx2.Client, number: str, type: str) -> list[dict[str, Any]]:
     """The category of a document of the type, as it is stored."""
-    raw = cda(number, document=str(uuid.uuid4())).replace(b"11488-4", TYPE.encode())
+    raw = cda(number, document=str(uuid.uuid4())).replace(b"11488-4", type.encode())
     binary = {"resourceType": "Binary", "contentType": "text/xml", "data": base64.b64encode(raw).decode()}
     answer = client.post("/DocumentReference/$generate-metadata", json=binary).json()
     document = client.get("/" + answer["parameter"][0]["valueReference"]["reference"]).json()
@@ -25,27 +23,26 @@ def described(client: httpx2.Client, number: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "source", ["http://loinc.org", "https://mos.esante.gouv.fr/NOS/TRE_A04-Loinc/FHIR/TRE-A04-Loinc"]
+    ("source", "type"),
+    [
+        ("http://loinc.org", "99999-9"),
+        ("https://mos.esante.gouv.fr/NOS/TRE_A04-Loinc/FHIR/TRE-A04-Loinc", "99998-1"),
+    ],
 )
-def test_a_stored_map_says_the_class(client: httpx2.Client, source: str) -> None:
+def test_a_stored_map_says_the_class(client: httpx2.Client, source: str, type: str) -> None:
     person = Person(client)
-    assert described(client, person.ins) == []
+    assert described(client, person.ins, type) == []
     target = {"code": "44", "display": "Plan de soins", "equivalence": "wider"}
-    element = [{"code": TYPE, "target": [target]}]
+    element = [{"code": type, "target": [target]}]
     concept_map = {
         "resourceType": "ConceptMap",
-        "id": "type-to-class",
-        "url": "urn:example:type-to-class",
+        "url": f"urn:example:type-to-class:{type}",
         "status": "active",
         "group": [{"source": source, "target": CLASSES, "element": element}],
     }
-    client.put("/ConceptMap/type-to-class", json=concept_map).raise_for_status()
-    try:
-        deadline = time.monotonic() + 5
-        while not (category := described(client, person.ins)) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert category == [{"coding": [{"system": CLASSES, "code": "44", "display": "Plan de soins"}]}]
-    finally:
-        client.delete("/ConceptMap/type-to-class")
-        while described(client, person.ins) and time.monotonic() < deadline + 5:
-            time.sleep(0.2)
+    made = client.post("/ConceptMap", json=concept_map).json()
+    deadline = time.monotonic() + 5
+    while not (category := described(client, person.ins, type)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert category == [{"coding": [{"system": CLASSES, "code": "44", "display": "Plan de soins"}]}]
+    client.delete(f"/ConceptMap/{made['id']}").raise_for_status()

@@ -41,7 +41,7 @@ class Letters:
 @pytest.fixture
 def patient(client: httpx2.Client) -> tuple[str, str]:
     """A number, and the address of the patient who has it."""
-    from tests.feeds.test_publishing import Person
+    from tests.feeds.submissions import Person
 
     person = Person(client)
     return person.ins, person.reference
