@@ -103,7 +103,7 @@ def _of(rule: Rule, known: Mapping[str, Accept], accept_contained: Accept) -> Ac
         case ComplexRule():
             return _objects(known[rule.rules.name], rule.decisive, rule.many)
         case PrimitiveRule():
-            return _values(rule.accepts)
+            return _values(rule.accepts) if rule.many else _value(rule.accepts)
         case TwinRule() if not rule.many:
             return known[rule.rules.name]
         case ResourceRule() if rule.name == "contained":
@@ -135,6 +135,10 @@ def _each(accepts: Accept) -> Accept:
         return True
 
     return accept
+
+
+def _value(test: Test) -> Accept:
+    return lambda item, scope, depth: test(item)
 
 
 def _values(test: Test) -> Accept:

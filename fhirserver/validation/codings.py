@@ -17,7 +17,7 @@ only told in quantities."""
 
 
 def coding(knowledge: Knowledge) -> Extra:
-    """The check of a Coding's system, code and display against all code systems that are known here."""
+    """The check of a Coding or Quantity: system, code and display, by all code systems that are known."""
     specified = knowledge.definitions.code_systems
 
     def check(element: dict[str, Any], node: Node, scope: Scope) -> None:
@@ -29,7 +29,8 @@ def coding(knowledge: Knowledge) -> Extra:
             return
         if type(code) is not str:
             return
-        if system not in specified and knowledge.is_member("", system, code) is False:
+        is_coding = "value" not in element  # else a Quantity, of whose unit nobody has said anything yet
+        if (system not in specified or not is_coding) and knowledge.is_code(system, code) is False:
             severity: Severity = "warning" if system.startswith(_GROWING) else "error"
             values = {"code": shown(code), "system": system, "advice": ""}
             scope.report.note(severity, (node, ".code"), "code-invalid", "unknown-code", **values)

@@ -31,7 +31,7 @@ from fhirserver.validation.rules import (
     Scope,
     TwinRule,
 )
-from fhirserver.validation.systems import SYSTEMS, AbsoluteSystem, SamePrecision, Supplement
+from fhirserver.validation.systems import SYSTEMS, AbsoluteSystem, CanonicalRule, SamePrecision, Supplement
 
 Validate = Callable[[Any, Node, Scope, bool], object]
 """Validates a resource inside another one, the last argument says whether it is contained."""
@@ -147,6 +147,8 @@ class _Compilation:
                 name, step, choice, many, code_test(value_set), codes_of(value_set), value_set.url
             )
         test, wanted = TESTS[type.code]
+        if type.code == "canonical":
+            return CanonicalRule(name, step, choice, many, test, wanted)
         return PrimitiveRule(name, step, choice, many, test, wanted, "value")
 
     def _extras(self, element: Element, type: Type) -> tuple[Extra, ...]:
@@ -171,7 +173,7 @@ class _Compilation:
         if bound is not None and type.code in _CODED and bound[1] == "extensible":
             extras.append(binding(type.code, *bound))
         if type.code in _QUANTITIES:
-            extras.append(_unit)
+            extras += [_unit, self._advised]
         elif type.code == "Coding":
             extras.append(self._advised)
         elif type.code == "Reference":

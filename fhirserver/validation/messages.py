@@ -151,6 +151,10 @@ MESSAGES: dict[str, Message] = {
     "derived-parameter": Message(
         "{value} is not {wanted}, as the parameter has that this is derived from",
         "{value} n'est pas {wanted}, ce qu'a le paramètre dont celui-ci dérive", "searchparameter.html"),
+    "canonical-relative": Message(
+        "{value} is not absolute: a canonical is, or it names what is contained (#id)",
+        "{value} n'est pas absolu : une canonique l'est, ou désigne ce qui est contenu (#id)",
+        _TYPES + "#canonical"),
     "system-relative": Message(
         "{value} is not absolute: what is meant cannot be told elsewhere",
         "{value} n'est pas absolu : ailleurs, nul ne sait ce qui est visé", _TYPES + "#Coding"),
@@ -281,6 +285,9 @@ MESSAGES: dict[str, Message] = {
     "profile-target": Message(
         "{profile}: {found} cannot be referred to here, only {wanted}",
         "{profile} : {found} ne peut pas être référencé ici, seulement {wanted}", _REFERENCES),
+    "profile-aggregation": Message(
+        "{profile}: what {value} refers to has to be {wanted}",
+        "{profile} : ce que {value} désigne doit être {wanted}", _REFERENCES),
     "profile-length": Message(
         "{profile}: longer than {most} characters", "{profile} : plus de {most} caractères", _ELEMENTS),
     "profile-short": Message(

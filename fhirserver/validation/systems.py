@@ -7,8 +7,10 @@ import re
 from collections.abc import Container
 from typing import Any
 
+from fhirserver.validation.messages import Said
+from fhirserver.validation.primitives import Test
 from fhirserver.validation.report import Node, shown
-from fhirserver.validation.rules import Scope
+from fhirserver.validation.rules import PrimitiveRule, Scope
 
 SYSTEMS = ("Coding", "Identifier", "Quantity", "ValueSet.compose.include", "ValueSet.compose.exclude")
 """The structures whose ``system`` is a code system or a namespace."""
@@ -40,6 +42,28 @@ class AbsoluteSystem:
             scope.report.strict(place, "value", "system-value-set", value=shown(system))
         elif system == _URI and type(stated) is str and not is_absolute(stated):
             scope.report.strict((node, ".value"), "value", "identifier-uri", value=shown(stated))
+
+
+class CanonicalRule(PrimitiveRule):
+    """A canonical: it is absolute, or names what is contained. https://hl7.org/fhir/R4/datatypes.html#canonical"""
+
+    __slots__ = ()
+
+    def __init__(
+        self, name: str, step: str, choice: str | None, many: bool, test: Test, wanted: Said
+    ) -> None:
+        super().__init__(name, step, choice, many, test, wanted, "value")
+        self.test = None  # What is right, too, is looked at closely.
+
+    def check(self, item: Any, parent: dict[str, Any], node: Node, scope: Scope) -> None:
+        super().check(item, parent, node, scope)
+        if not scope.report.advice:
+            return
+        here: Node = (node, self.step)
+        for index, value in enumerate(item if type(item) is list else [item]):
+            if self.accepts(value) and value[0] != "#" and not is_absolute(value):
+                place = (here, index) if self.many else here
+                scope.report.strict(place, "value", "canonical-relative", value=shown(value))
 
 
 class Supplement:

@@ -107,6 +107,16 @@ def coded(system: str, code: str, display: str = "") -> Element:
     return {"resourceType": "Observation", "status": "final", "code": {"coding": [coding]}}
 
 
+def measured(code: str) -> Element:
+    quantity = {"value": 2, "unit": "pieces", "system": URL + "fruits", "code": code}
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "a"},
+        "valueQuantity": quantity,
+    }
+
+
 HL7 = "http://hl7.org/fhir/concept-properties#"
 SHAPE = {"code": "shape", "type": "Coding"}
 SNOMED = "http://snomed.info/sct"
@@ -141,6 +151,7 @@ CASES: list[tuple[Element, Element, str]] = [
     (coded(URL + "fruits", "apple"), coded(URL + "more", "apple"), "system-supplement"),
     (coded(URL + "fruits", "apple"), coded(URL + "fruits", "stone"), "unknown-code"),
     (coded("https://example.org/none", "a"), coded(NAMES, "x"), "unknown-code"),
+    (measured("apple"), measured("stone"), "unknown-code"),
 ]  # fmt: skip
 
 

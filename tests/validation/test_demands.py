@@ -86,6 +86,13 @@ CASES: list[tuple[str, Element, Element, Element, str]] = [
      narrative(EN + DE, "de"), narrative(EN, "de"), "narrative-language"),
     ("Observation", element("Observation.code", binding=ADDITIONAL),
      observation(code=concept("final", STATUS)), observation(code=concept("x")), "codings"),
+    ("Observation",
+     element("Observation.subject", type=[{"code": "Reference", "aggregation": ["contained"]}]),
+     observation(subject={"reference": "#p"}, contained=[patient(id="p")]),
+     observation(subject={"reference": "Patient/p"}), "profile-aggregation"),
+    ("Observation", element("Observation.subject", type=[{"code": "Reference", "aggregation": ["bundled"]}]),
+     observation(subject={"display": "A"}), observation(subject={"reference": "Patient/p"}),
+     "profile-aggregation"),
     # limits in other units, and from now
     ("Observation", limited(minValueQuantity=KILO), grams(1000), grams("999.9"), "profile-range"),
     ("Observation", limited(maxValueQuantity=KILO), grams(1, "kg"), grams(1, "t"), "profile-range"),

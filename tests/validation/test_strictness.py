@@ -82,6 +82,9 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     (bundle("collection", entry("urn:uuid:" + UUID, {"resourceType": "Organization", "name": "CH"}),
             entry("urn:uuid:1", patient(generalPractitioner=[{"reference": "Practitioner/" + UUID}]))),
      "reference-type", "Bundle.entry[1].resource.generalPractitioner[0].reference"),
+    ({"resourceType": "Procedure", "status": "completed", "subject": {"display": "A"},
+      "instantiatesCanonical": ["urn:x", "#a", "PlanDefinition/1"]},
+     "canonical-relative", "Procedure.instantiatesCanonical[2]"),
     # narratives
     (patient(text=narrative('<a href="urn:uuid:1">a</a>')), "link-scheme", "Patient.text.div"),
     (patient(text=narrative('<a href="#there">a</a>')), "link-dead", "Patient.text.div"),

@@ -165,7 +165,7 @@ class Building:
         if base is not None and "sliceName" not in element:
             known = {t.code: t for t in base.types}
             if {k.code for k in kinds} == known.keys() and not any(
-                _narrows(k, known[k.code].targets, known[k.code].profile) for k in kinds
+                k.aggregation or _narrows(k, known[k.code].targets, known[k.code].profile) for k in kinds
             ):
                 return
         if len(kinds) == 1 and kinds[0].code in ("BackboneElement", "Element") and not kinds[0].profiles:

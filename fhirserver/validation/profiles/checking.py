@@ -195,9 +195,24 @@ class Checking:
             return
         if profiles and all(k.profiles for k in matching):
             self._profiles.check_any(profiles, item, scope)
+        modes = {mode for k in matching for mode in k.aggregation}
+        if modes and type(item.node.value) is dict:
+            self._aggregation(profile, modes, item, scope)
         targets = [url for k in matching for url in k.targets]
         if targets and item.node.type == "Reference" and type(item.node.value) is dict:
             self._target(profile, targets, item, scope)
+
+    def _aggregation(self, profile: str, modes: set[str], item: Item, scope: Scope) -> None:
+        """What a reference points to lies where the profile wants it; what is bundled is referenced, too."""
+        literal = item.node.value.get("reference")
+        if type(literal) is not str or not literal:
+            return
+        places = {"contained"} if literal.startswith("#") else {"referenced"}
+        if "referenced" in places and constraints.found(literal, scope) is not None:
+            places.add("bundled")
+        if places.isdisjoint(modes):
+            values = {"profile": profile, "value": shown(literal), "wanted": ", ".join(sorted(modes))}
+            scope.report.add(item.place, "value", "profile-aggregation", **values)
 
     def _target(self, profile: str, targets: list[str], item: Item, scope: Scope) -> None:
         """The type a reference names is one of the targets'; what it points to inside conforms to one."""

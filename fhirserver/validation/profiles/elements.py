@@ -28,11 +28,13 @@ MISSING: Final = _Missing()
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A type that an element may have here. It has to conform to one of ``profiles``, what a reference points
-    to conforms to one of ``targets`` (canonical urls)."""
+    to conforms to one of ``targets`` (canonical urls) and is where ``aggregation`` says: contained, bundled,
+    referenced."""
 
     code: str
     profiles: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    aggregation: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,12 @@ def value_of(element: Mapping[str, Any], prefix: str) -> Any:
 def kinds_of(element: Mapping[str, Any]) -> tuple[Kind, ...]:
     """The types; those of FHIRPath, which ids and urls have, constrain nothing."""
     return tuple(
-        Kind(str(t["code"]), tuple(_profiles(t)), tuple(t.get("targetProfile", ())))
+        Kind(
+            str(t["code"]),
+            tuple(_profiles(t)),
+            tuple(t.get("targetProfile", ())),
+            tuple(t.get("aggregation", ())),
+        )
         for t in element.get("type", ())
         if isinstance(t, dict) and "code" in t and "fhirpath" not in str(t["code"])
     )
