@@ -27,6 +27,7 @@ from mappings.hl7v2.merge import (
 from mappings.hl7v2.observation import ObservationEntries
 from mappings.hl7v2.pam import add_pam_france
 from mappings.hl7v2.patient import Subject, add_patient, key_of, patient_identifiers, the_pid
+from mappings.hl7v2.procedure import add_procedures
 from mappings.hl7v2.reader import Message
 from mappings.hl7v2.related import add_next_of_kin, add_roles
 from mappings.hl7v2.segment import Segment
@@ -63,7 +64,7 @@ def groups(message: Message) -> Iterator[Group]:
 
 
 def visit_to_entries(message: Message, context: Context) -> Subject:
-    """Patient, RelatedPerson, Encounter, AllergyIntolerance, Condition, Observation, Consent."""
+    """Patient, RelatedPerson, Encounter, AllergyIntolerance, Condition, Procedure, Observation, Consent."""
     return _stated(message, context, assert_it=True)
 
 
@@ -206,6 +207,7 @@ def _stated(message: Message, context: Context, *, assert_it: bool) -> Subject:
     if assert_it:
         add_roles([*message.all("ROL"), *message.all("PRT")], subject, encounter, context)
         add_diagnoses(message.all("DG1"), subject, encounter, context)
+        add_procedures(message.all("PR1"), subject, encounter, context)
     add_allergies([*message.all("AL1"), *message.all("IAM")], subject, context)
     add_pam_france(message, subject, encounter, context)
     observations = ObservationEntries(subject, context)

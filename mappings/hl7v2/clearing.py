@@ -26,6 +26,7 @@ _EXCLUSIVE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "MedicationRequest": (("medicationCodeableConcept", "medicationReference", "contained"),),
     "Observation": (_VALUES, ("effectiveDateTime", "effectivePeriod")),
     "ServiceRequest": (("occurrenceDateTime", "occurrencePeriod"),),
+    "Procedure": (("performedDateTime", "performedPeriod"),),
     "Patient": (
         ("deceasedBoolean", "deceasedDateTime"),
         ("multipleBirthBoolean", "multipleBirthInteger"),

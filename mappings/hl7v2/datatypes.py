@@ -266,6 +266,14 @@ def cwe_to_codeable_concept(cwe: Field, context: Context, table: str = "") -> El
     return concept
 
 
+def coded_by(method: Field, concept: Element | None, context: Context) -> Element | None:
+    """The concept, whose first code is of the system in DG1-2 or PR1-2 where it names none itself."""
+    for coding in (concept or {}).get("coding", ())[:1]:
+        if "system" not in coding and (system := coding_system(method, method[99], context)):
+            coding |= {"system": system}
+    return concept
+
+
 def concept_text(concept: Element | None) -> str:
     """A CodeableConcept as people read it: its text, else what its first coding shows."""
     if concept is None:

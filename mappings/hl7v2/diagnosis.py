@@ -8,7 +8,7 @@ from typing import Final
 from mappings.core.bundle import prune, put
 from mappings.core.result import Element
 from mappings.hl7v2.context import Context
-from mappings.hl7v2.datatypes import cwe_to_codeable_concept, dtm_to_date_time, ei_to_identifier
+from mappings.hl7v2.datatypes import coded_by, cwe_to_codeable_concept, dtm_to_date_time, ei_to_identifier
 from mappings.hl7v2.patient import Subject, positive_int
 from mappings.hl7v2.people import practitioners
 from mappings.hl7v2.segment import Segment
@@ -56,7 +56,7 @@ def add_diagnoses(
 def dg1_to_condition(dg1: Segment, subject: Subject, encounter: Element | None, context: Context) -> Element:
     kind = str(dg1[6][1]).upper()
     wrong = str(dg1[21]).upper() == "D"
-    code = cwe_to_codeable_concept(dg1[3], context) or {}
+    code = coded_by(dg1[2], cwe_to_codeable_concept(dg1[3], context), context) or {}
     if dg1[4] and "text" not in code:
         code["text"] = dg1[4].text
     visit = encounter["reference"] if encounter else ""

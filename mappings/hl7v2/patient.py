@@ -6,6 +6,7 @@ https://build.fhir.org/ig/HL7/v2-to-fhir/segment_maps.html; for the INS: IHE PAM
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from mappings.core.bundle import mention, prune, put
 from mappings.core.codes import V3
@@ -16,6 +17,7 @@ from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import (
     cwe_to_codeable_concept,
     cx_to_identifier,
+    dr_to_period,
     dtm_to_date_time,
     hd_to_uri,
     telecom,
@@ -81,7 +83,7 @@ def add_patient(pid: Segment, context: Context, *, assert_it: bool, pd1: Segment
         issue = Issue("error", "required", "No identifier tells who the patient is", "PID-3")
         raise Held(issue.text, issue)
     url = context.url("Patient", key["system"], key["value"])
-    patient = pid_to_patient(pid, identifiers, context)
+    patient = pid_to_patient(pid, [*identifiers, *personal_numbers(pid, context)], context)
     if pd1 is not None:
         more = pd1_to_patient(pd1, context)
         extensions = [*patient.get("extension", ()), *more.get("extension", ())]
@@ -114,6 +116,29 @@ def positive_int(text: str) -> int | None:
     """A number from 1 to the largest that FHIR has; None for anything else."""
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 11 else 0
     return number if 0 < number < 2**31 else None
+
+
+def personal_numbers(pid: Segment, context: Context) -> list[Element]:
+    """PID-19 and PID-20: the numbers of the social security and of the driver's license. Nobody is known by
+    them here."""
+    numbers: list[Element] = []
+    if ssn := str(pid[19][1]):
+        american = re.fullmatch(r"[0-9]{3}-[0-9]{2}-[0-9]{4}", ssn) is not None
+        system = "http://hl7.org/fhir/sid/us-ssn" if american else f"{context.source_uri}:PID-19"
+        numbers.append({"type": context.table_concept("0203", "SS"), "system": system, "value": ssn})
+    if license := str(pid[20][1]):
+        where = quote(str(pid[20][2]), safe="")
+        numbers.append(
+            prune(
+                {
+                    "type": context.table_concept("0203", "DL"),
+                    "system": ":".join(filter(None, (f"{context.source_uri}:PID-20", where))),
+                    "value": license,
+                    "period": dr_to_period(pid[20][99], pid[20][3], context),
+                }
+            )
+        )
+    return numbers
 
 
 def nulled_systems(pid: Segment, context: Context) -> list[str]:
@@ -185,7 +210,7 @@ def pid_to_patient(pid: Segment, identifiers: list[Element], context: Context) -
             "_birthDate": {"extension": [_extension("patient-birthTime", "valueDateTime", birth_time)]},
             "deceasedDateTime": death_time,
             "deceasedBoolean": None if death_time else context.boolean(pid[30]),
-            "address": [xad_to_address(xad, context) for xad in addresses if str(xad[7]).upper() != "BDL"],
+            "address": _addresses(addresses, pid[12], context),
             "maritalStatus": translated(pid[16], context, MARITAL_STATUS, f"{V3}MaritalStatus", "0002"),
             "multipleBirthInteger": birth_order,
             "multipleBirthBoolean": None if birth_order else context.boolean(pid[24]),
@@ -275,6 +300,18 @@ def _country(name: str, cwe: Field, context: Context) -> Element | None:
 def _belonging(name: str, concept: Element | None) -> Element | None:
     part = {"url": "code", "valueCodeableConcept": concept}
     return {"url": f"{EXTENSION}{name}", "extension": [part]} if concept else None
+
+
+def _addresses(addresses: list[Field], county: Field, context: Context) -> list[Element]:
+    """PID-11 but for the place of birth; PID-12 is the county of the only one, else stands for itself."""
+    sent = (xad_to_address(xad, context) for xad in addresses if str(xad[7]).upper() != "BDL")
+    found = [address for address in sent if address]
+    if district := county.text:
+        if len(found) == 1 and "district" not in found[0]:
+            found[0]["district"] = district
+        elif not any(address.get("district") == district for address in found):
+            found.append({"district": district})
+    return found
 
 
 def _birth_place(addresses: list[Field], text: Field, context: Context) -> Element | None:
