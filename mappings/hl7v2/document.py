@@ -21,7 +21,7 @@ from mappings.hl7v2.datatypes import (
     dtm_to_instant,
 )
 from mappings.hl7v2.groups import Order, Result
-from mappings.hl7v2.metadata import Visibility
+from mappings.hl7v2.metadata import Visibility, is_metadata
 from mappings.hl7v2.participation import participants
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.people import practitioners
@@ -149,7 +149,7 @@ def add_draft(draft: Draft, subject: Subject, context: Context) -> ResultDocumen
         context.cleared.setdefault(url, set()).add("securityLabel")
     if reference["status"] == "current":
         for content in draft.contents:
-            _add_coded_content(content, url, subject, context)
+            _add_coded_content(content, url, reference.get("securityLabel", []), subject, context)
     return ResultDocument({"reference": url}, attachments)
 
 
@@ -249,16 +249,30 @@ def _absent(draft: Draft, created: str | None) -> Element:
     return attachment or {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]}
 
 
-def _add_coded_content(content: Content, url: str, subject: Subject, context: Context) -> None:
+def _add_coded_content(
+    content: Content, url: str, labels: list[Element], subject: Subject, context: Context
+) -> None:
     if content.document is None:
         return
     entries, issues = cda.clinical_entries(
-        content.document, patient=subject.url, document_reference=url, source=context.source
+        content.document,
+        patient=subject.url,
+        document_reference=url,
+        source=context.source,
+        labels=None if _names_recipients(context) else labels,
     )
     context.entries += entries
     context.issues += issues
     for name, elements in cda.cleared(entries).items():
         context.cleared.setdefault(name, set()).update(elements)
+
+
+def _names_recipients(context: Context) -> bool:
+    """Whether the message itself says to whom it is sent: then it does so for the document inside, too."""
+    message = context.message
+    copies = (*(txa[23] for txa in message.all("TXA")), *(obr[28] for obr in message.all("OBR")))
+    metadata = any(is_metadata(obx) for obx in message.all("OBX"))
+    return metadata or bool(message.all("PRT")) or any(map(bool, copies))
 
 
 def _effective(document: cda.ClinicalDocument | None, context: Context) -> str | None:

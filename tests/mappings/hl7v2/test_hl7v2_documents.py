@@ -134,3 +134,39 @@ def test_words_to_the_patient_are_a_message_to_the_patient(wanted: str, sent: in
 def test_an_acknowledgement_of_nothing_is_held(event: str, segments: list[str], text: str) -> None:
     with pytest.raises(Held, match=text):
         mapped(event, "EVN||20240318", *segments)
+
+
+CDA = """<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2.250.1.999.88.1"/><recordTarget><patientRole>
+<id root="1.2.250.1.213.1.4.10" extension="280026938800165"/></patientRole></recordTarget>
+<informationRecipient><intendedRecipient><id root="1.2.250.1.213.1.4.10" extension="280026938800165"/>
+</intendedRecipient></informationRecipient><component><nonXMLBody><text>x</text></nonXMLBody></component>
+</ClinicalDocument>"""
+
+
+@pytest.mark.parametrize(
+    ("more", "recipients"),
+    [
+        ((), [("Patient", "completed")]),
+        ((PRT.format("jean@medecin.mssante.fr"),), [("", "in-progress")]),
+        (("OBX|2|CE|DESTDMP^Destinataire DMP^MetaDMPMSS||Y^^expandedYes-NoIndicator||||||F",), []),
+    ],
+)
+def test_the_message_says_to_whom_a_document_goes_else_the_document(
+    more: tuple[str, ...], recipients: list[tuple[str, str]]
+) -> None:
+    encoded = base64.b64encode(CDA.encode()).decode()
+    patient = "PID|1||280026938800165^^^&1.2.250.1.213.1.4.10&ISO^INS||ROUX^ANNE||19800229|F"
+    result = mapped(
+        "MDM^T02",
+        patient,
+        "TXA|1|CN|||||||||D-1",
+        f"OBX|1|ED|34112-3^CR^LN||^TEXT^XML^Base64^{encoded}||||||F",
+        *more,
+        msh=CISIS,
+    )
+    entries = {e["fullUrl"]: e["resource"]["resourceType"] for e in result.bundle["entry"]}
+    sent = [
+        (entries.get(each["recipient"][0].get("reference", ""), ""), each["status"])
+        for each in resources(result, "Communication")
+    ]
+    assert sent == recipients
