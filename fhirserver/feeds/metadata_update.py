@@ -50,8 +50,9 @@ class Work:
 
     ``found`` is what it is about, by reference, ``changed`` what of that it changes and how; ``named`` are
     the references of what the submission's own ids stand for. ``asks``: identifiers of who asks, and of the
-    organizations. ``gone``, ``deleted``: references of documents that are no longer valid, or never were.
-    ``memberships``: folder and item of associations whose availability changes.
+    organizations; ``is_asserted``: as the security header has it. ``gone``, ``deleted``: references of
+    documents that are no longer valid, or never were. ``memberships``: folder and item of associations whose
+    availability changes.
     """
 
     update: Update
@@ -60,6 +61,7 @@ class Work:
     seed: str
     patient: Element = field(default_factory=dict)
     asks: tuple[set[Party], set[Party]] = field(default_factory=lambda: (set(), set()))
+    is_asserted: bool = False
     found: dict[str, Found] = field(default_factory=dict)
     changed: dict[str, Resource] = field(default_factory=dict)
     named: dict[str, str] = field(default_factory=dict)
@@ -110,7 +112,7 @@ async def perform(raw: bytes, item: Item, source: Source, server: Server) -> Don
         if stated is not None:
             people = {(i["system"], i["value"]) for i in (stated.subject,) if i}
             organizations = {(i["system"], i["value"]) for i in (stated.structure,) if i}
-            work.asks = people, organizations
+            work.asks, work.is_asserted = (people, organizations), True
         bundle = await _bundle(work)
         if bundle is None:
             return Done("processed", work.context.issues)
@@ -165,7 +167,7 @@ async def _bundle(work: Work) -> Resource | None:
     for link in work.update.links:
         await work.find(link.source, "Association")
     listed = submission_set_to_list(own, master, [], work.patient, work.context)
-    if not any(work.asks):
+    if not work.is_asserted:
         work.asks = await _authors(listed, work)
     for change in work.update.statuses:
         await status_update.change(change.target, change.original, change.new, work)
@@ -183,8 +185,9 @@ async def _transaction(listed: Resource, work: Work) -> Resource:
     changes = [(work.found[name].stored, resource) for name, resource in work.changed.items()]
     records = []
     url = f"List/{listed['id']}"
-    for gone, in_error in ((work.gone, False), (work.deleted, True)):
-        taken = await assertions.taken_back(gone, work.changed, work.server, in_error=in_error)
+    for gone, in_error in ((work.deleted, True), (work.gone, False)):
+        kept = {stored.reference for stored, _ in changes}
+        taken = await assertions.taken_back(gone, kept, work.server, in_error=in_error)
         changes += taken
         written = [*(stored.reference for stored, _ in taken), *(gone if in_error else ())]
         if written:
