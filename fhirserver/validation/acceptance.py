@@ -59,17 +59,26 @@ def _accepting(rules: Rules, objects: Mapping[str, Accept]) -> Accept:
         elif not invariant.silent:
             asked.setdefault(needs, []).append(invariant)
 
-    def accept(value: Any, scope: Scope, depth: int) -> bool:
+    def accept_elements(value: Any, scope: Scope, depth: int) -> bool:
         if type(value) is not dict or depth >= MAX_DEPTH:
             return False
         if is_element and len(value) < 2 and (not value or "id" in value):
             return False
+        depth += 1
         for name, item in value.items():
             if (test := find_test(name)) is not None:
                 if not test(item):
                     return False
-            elif (inner := find_object(name)) is None or not inner(item, scope, depth + 1):
+            elif (inner := find_object(name)) is None or not inner(item, scope, depth):
                 return False
+        return True
+
+    if not (needed or choices or holding or asked):
+        return accept_elements
+
+    def accept(value: Any, scope: Scope, depth: int) -> bool:
+        if not accept_elements(value, scope, depth):
+            return False
         for names in needed:
             if names.isdisjoint(value):
                 return False

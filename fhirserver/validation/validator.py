@@ -102,7 +102,8 @@ class Validator:
             _check_ids(resource["contained"], node, scope.report)
         else:
             inner.contained = {}
-        if inner.report.advice or inner.report.practices or not self._accepts(type, resource, inner):
+        report = scope.report
+        if report.advice or report.practices or not self._accepts(type, resource, inner):
             rules.check(resource, node, inner)
         if inner.report.advice and type == "Observation":
             self._conform(implied(resource), "refuse", resource, node, inner)
@@ -117,9 +118,10 @@ class Validator:
 
     def _accepts(self, type: str, resource: dict[str, Any], scope: Scope) -> bool:
         """Whether there is nothing to say about a resource, apart from profiles."""
-        quiet = Scope(Report(), resource, scope.node, scope.contained, scope.bundle, scope.depth)
-        quiet.root = scope.root
-        return self._accepting[type](resource, quiet, scope.depth) and not quiet.report.count
+        told, scope.report = scope.report, Report()
+        accepted = self._accepting[type](resource, scope, scope.depth) and not scope.report.count
+        scope.report = told
+        return accepted
 
     def _accepts_contained(self, resource: Any, scope: Scope, depth: int) -> bool:
         """Whether there is nothing to say about a contained resource; of one that claims profiles there may
