@@ -15,6 +15,7 @@ LONGEST = 2_000_000
 """Bytes; the longer ones are Bundles of definitions."""
 
 WRONG = {
+    "MedicationRequest-medrx0301": "its dispenser is a Practitioner",
     "Observation-clinical-gender": "its performer is an Encounter",
     "SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject": "a long id",
     **{
