@@ -22,8 +22,8 @@ PLANNED_START: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-En
 PLANNED_END: Final = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Encounter.plannedEndDate"
 ARRIVAL: Final = "http://hl7.org/fhir/StructureDefinition/encounter-modeOfArrival"
 
-_OTHER_NUMBERS: Final = (5, 50)
-"""Preadmission number and alternate visit ids."""
+NUMBERS: Final = (19, 5, 50)
+"""PV1 fields with the numbers of a visit: its own, that of the preadmission, alternate ones."""
 
 
 def add_encounter(
@@ -47,7 +47,7 @@ def encounter_url(identifier: Element, context: Context) -> str:
 def visit_numbers(pv1: Segment, context: Context) -> list[Element]:
     """Identifiers of the visit, the one it is known by first: PV1-19, else the preadmission number PV1-5."""
     numbers: list[Element] = []
-    for field in (19, *_OTHER_NUMBERS):
+    for field in NUMBERS:
         for cx in pv1.all(field):
             identifier = cx_to_identifier(cx, context)
             if identifier and identifier not in numbers:

@@ -13,7 +13,7 @@ from mappings.core.result import Element
 from mappings.hl7v2.account import add_account
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.datatypes import cx_to_identifier, dtm_to_date_time, ei_to_identifier
-from mappings.hl7v2.encounter import PLANNED_END, encounter_url, pv1_to_encounter, visit_numbers
+from mappings.hl7v2.encounter import NUMBERS, PLANNED_END, encounter_url, pv1_to_encounter
 from mappings.hl7v2.patient import Subject
 from mappings.hl7v2.people import xon_to_reference
 from mappings.hl7v2.segment import Segment
@@ -108,7 +108,7 @@ def add_visit(
 def stay_without_number(pv1: Segment, pid: Segment, subject: Subject, context: Context) -> Element | None:
     """What a visit without a number (PV1-19) is known by: its account, else the patient and the admission;
     None where there is no visit (class N), or nothing to know it by."""
-    if str(pv1[2]).upper() == "N" or visit_numbers(pv1, context):
+    if str(pv1[2]).upper() == "N" or any(pv1.all(number) for number in NUMBERS):
         return None
     if (account := cx_to_identifier(pid[18], context)) is not None:
         return context.derived("Encounter", account["system"], account["value"])
