@@ -57,7 +57,6 @@ _START: Final = {"AIS": 4, "AIG": 8, "AIL": 6, "AIP": 6}
 _NONE: Final = 99
 """A field that no segment has."""
 _WITHOUT_TIME: Final = frozenset({"proposed", "cancelled", "waitlist", "noshow", "entered-in-error"})
-_NO_LONGER: Final = frozenset({"cancelled", "noshow"})
 
 
 def add_appointment(segments: list[Segment], subjects: list[Subject], context: Context) -> None:
@@ -105,11 +104,14 @@ def sch_to_appointment(sch: Segment, segments: list[Segment], context: Context) 
     for segment in segments:
         if segment.name in {"AIS", "DG1", "NTE"}:
             segment.mark_read(1)
+    # Why somebody did not come: R4 misspells noshow in the rule that would allow a cancelationReason (app-4).
+    missed = status["status"] == "noshow"
+    reason = concept_text(cwe_to_codeable_concept(sch[6], context)) if missed else ""
     return {
         "resourceType": "Appointment",
         **status,
         "cancelationReason": cwe_to_codeable_concept(sch[6], context)
-        if status["status"] in _NO_LONGER
+        if status["status"] == "cancelled"
         else None,
         "serviceType": [cwe_to_codeable_concept(ais[3], context) for ais in services],
         "appointmentType": cwe_to_codeable_concept(sch[8], context, "0277"),
@@ -120,7 +122,7 @@ def sch_to_appointment(sch: Segment, segments: list[Segment], context: Context) 
         "start": start,
         "end": end,
         "minutesDuration": minutes,
-        "comment": comments([s for s in segments if s.name == "NTE"]),
+        "comment": "\n".join(filter(None, (reason, comments([s for s in segments if s.name == "NTE"])))),
         "basedOn": [
             {"type": "ServiceRequest", "identifier": identifier} for identifier in orders if identifier
         ],
