@@ -42,6 +42,7 @@ from mappings import mhd
 from mappings.core.result import Issue as Remark
 from mappings.core.result import Mapped, MappingError
 from mappings.core.source import Source
+from mappings.mhd.submission import list_type
 
 ROUNDS = 8
 """So often is a submission decided again because others changed what it is about."""
@@ -218,7 +219,7 @@ class Publishing:
             except MappingError as error:
                 _refuse(error)
             entries = [*(resolved.bundle or {"entry": []})["entry"]]
-            _check_submission_set(mapped, entries)
+            _check_folders(mapped, entries)
             named = {entry["fullUrl"]: entry for entry in entries}
             touched = {entry["request"]["url"] for entry in entries}
             for name, entry in others.items():
@@ -288,15 +289,15 @@ def _check_urls(entries: list[Entry], submission: mhd.Submission) -> None:
             raise BadRequest(f"The entry has a {type}, its url says {path[:64]}", expression=place)
 
 
-def _check_submission_set(mapped: Mapped, entries: list[Resource]) -> None:
-    """Raises Unprocessable: the submission set is stored, and the submission brings something new."""
+def _check_folders(mapped: Mapped, entries: list[Resource]) -> None:
+    """Raises Unprocessable: a new document is in a folder that is stored, which would stay as it is."""
     written = {entry["fullUrl"]: entry["resource"]["resourceType"] for entry in entries}
+    new = {url for url, type in written.items() if type == "DocumentReference" and ":" in url}
     for entry in mapped.bundle["entry"]:
-        known = entry["resource"]["resourceType"] == "List" and entry["fullUrl"] not in written
-        if known and any(type == "DocumentReference" and ":" in url for url, type in written.items()):
-            text = (
-                "XDSDuplicateUniqueIdInRegistry: the submission set is stored already, with other documents"
-            )
+        if entry["fullUrl"] in written or list_type(entry["resource"]) != "folder":
+            continue
+        if not new.isdisjoint(each["item"].get("reference") for each in entry["resource"].get("entry", ())):
+            text = "XDSDuplicateUniqueIdInRegistry: the folder is stored already, PATCH its List"
             raise Unprocessable(text, issues=[Issue("error", "duplicate", text, "List.identifier")])
 
 

@@ -13,7 +13,7 @@ from mappings.core.identity import has_valid_key
 MHD = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD."
 PDSM = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/"
 FHIR = {"Content-Type": "application/fhir+json"}
-SET, DOCUMENT, FILE = (f"urn:uuid:00000000-0000-4000-8000-00000000000{n}" for n in range(1, 4))
+SET, DOCUMENT, FILE, FOLDER = (f"urn:uuid:00000000-0000-4000-8000-00000000000{n}" for n in range(1, 5))
 INS = "urn:oid:1.2.250.1.213.1.4.10"
 _numbers = itertools.count(1)
 
@@ -116,6 +116,20 @@ class Person:
                 created(FILE, {"resourceType": "Binary", **binary}),
             ],
         }
+
+    def folder(self) -> dict[str, Any]:
+        """The entry of a folder with the document of a submission."""
+        folder = {
+            "resourceType": "List",
+            "identifier": [{"use": "usual", "system": "urn:ietf:rfc:3986", "value": oid()}],
+            "status": "current",
+            "mode": "working",
+            "code": code("https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes", "folder"),
+            "title": "Suivi",
+            "subject": {"reference": self.reference},
+            "entry": [{"item": {"reference": DOCUMENT}}],
+        }
+        return created(FOLDER, folder)
 
     def simplified(self, data: bytes = b"a letter", **elements: Any) -> dict[str, Any]:
         attachment = {"contentType": "text/plain", "data": base64.b64encode(data).decode(), "title": "Lettre"}

@@ -37,6 +37,16 @@ def test_a_submission_is_stored_and_answered_in_order(client: httpx2.Client, per
     assert {entity["role"] for entity in arrival["entity"]} == {"source", "derivation"}
 
 
+def test_a_folder_comes_with_its_documents(client: httpx2.Client, person: Person) -> None:
+    bundle = person.submission()
+    bundle["entry"].append(person.folder())
+    answer = client.post("", json=bundle)
+    assert answer.status_code == 200
+    folder = only(client, f"/List?patient={person.reference}&code=folder")
+    assert folder["entry"] == [{"item": {"reference": f"DocumentReference/{stored(client, bundle)['id']}"}}]
+    assert answer.json()["entry"][3]["response"]["location"].startswith(f"List/{folder['id']}/")
+
+
 def test_the_same_submission_again_changes_nothing(client: httpx2.Client, person: Person) -> None:
     bundle = person.submission()
     first = [e["response"]["location"] for e in client.post("", json=bundle).json()["entry"]]

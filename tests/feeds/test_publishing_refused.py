@@ -199,3 +199,15 @@ def test_a_submission_set_is_not_used_twice(client: httpx2.Client, person: Perso
     answer = client.post("", json=second)
     assert answer.status_code == 422
     assert "XDSDuplicateUniqueIdInRegistry" in issues(answer)[0][0]
+
+
+def test_a_stored_folder_takes_no_new_document_by_coming_again(client: httpx2.Client, person: Person) -> None:
+    first, second = person.submission(), person.submission()
+    folder = person.folder()
+    first["entry"].append(folder)
+    second["entry"].append(folder)
+    assert client.post("", json=first).status_code == 200
+    answer = client.post("", json=second)
+    assert answer.status_code == 422
+    assert "the folder is stored already" in issues(answer)[0][0]
+    assert client.post("", json=first).status_code == 200
