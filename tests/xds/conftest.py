@@ -15,3 +15,10 @@ def stocked(make_settings: Callable[..., Settings]) -> Iterator[Live]:
     with serve(make_settings(http_port=free_port(), xds_results_max=20)) as live:
         stock(live)
         yield live
+
+
+@pytest.fixture(scope="session")
+def writable(make_settings: Callable[..., Settings]) -> Iterator[Live]:
+    """A server of the tests that publish and update; each with documents of its own."""
+    with serve(make_settings(http_port=free_port())) as live:
+        yield live

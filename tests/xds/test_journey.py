@@ -1,33 +1,32 @@
 """A document's way through the transactions as software goes it: publish, find, replace, mask, retrieve."""
 
 import base64
-from collections.abc import Callable, Iterator
 from typing import Final
 
 import pytest
 
-from fhirserver.settings import Settings
-from tests.live import Live, free_port, serve
+from tests.live import Live
 from tests.xds import described as s
 from tests.xds.messages import Answer, envelope, post
 from tests.xds.published import availability, member, update
-from tests.xds.registry import INS, Parameters, ask, codes, links, quoted, slot, titles
+from tests.xds.registry import Parameters, ask, codes, links, quoted, slot, titles
 
 PROVIDE: Final = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 RETRIEVE: Final = "urn:ihe:iti:2007:RetrieveDocumentSet"
 ROOT: Final = "1.2.250.1.999.99"
+INS: Final = "188017799999934"
+NUMBER: Final = {"sourcePatientId": ["IPP-0099^^^&1.2.250.1.999.35.1&ISO^PI"]}
 
 
 @pytest.fixture(scope="module")
-def live(make_settings: Callable[..., Settings]) -> Iterator[Live]:
-    with serve(make_settings(http_port=free_port())) as live:
-        yield live
+def live(writable: Live) -> Live:
+    return writable
 
 
 def provide(live: Live, number: int, *more: str, title: str) -> Answer:
     content = f"content {number}".encode()
     described = s.metadata(
-        s.entry("Document01", f"{ROOT}.{number}", INS, content, title=title),
+        s.entry("Document01", f"{ROOT}.{number}", INS, content, title=title, more=NUMBER),
         s.submission_set(f"{ROOT}.10{number}", INS),
         s.association("HasMember", "SubmissionSet01", "Document01"),
         *more,
@@ -61,12 +60,19 @@ def test_publish_find_replace_mask_archive_and_retrieve(live: Live) -> None:
 
     labels = {"label": [*s.CODES["label"], s.MASKED]}
     changed = s.entry(
-        "Document01", f"{ROOT}.2", INS, b"content 2", title="v2", codes=labels, attributes=f'lid="{lid}"'
+        "Document01",
+        f"{ROOT}.2",
+        INS,
+        b"content 2",
+        title="v2",
+        codes=labels,
+        more=NUMBER,
+        attributes=f'lid="{lid}"',
     )
-    assert update(live, changed, member()).registry_status == "Success"
+    assert update(live, changed, member(), ins=INS).registry_status == "Success"
     [masked] = find(live, s.APPROVED).all("ExtrinsicObject")
     assert codes(masked, "label") == ["N", "MASQUE_PS"]
-    assert update(live, availability(masked.get("id", ""), s.APPROVED, s.ARCHIVED)).codes == []
+    assert update(live, availability(masked.get("id", ""), s.APPROVED, s.ARCHIVED), ins=INS).codes == []
     assert (titles(find(live, s.APPROVED)), titles(find(live, s.ARCHIVED))) == ([], ["v2"])
 
     [repository] = slot(masked, "repositoryUniqueId")

@@ -1,14 +1,12 @@
 """Submissions that build on what is registered, by the ids that stored queries have told."""
 
 import base64
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
 import pytest
 
-from fhirserver.settings import Settings
-from tests.live import Live, free_port, serve
+from tests.live import Live
 from tests.xds import described as s
 from tests.xds.registry import INS, OTHER, ask, links, put, quoted, send, titles
 
@@ -17,11 +15,10 @@ FOLDER = "urn:uuid:0f000000-0000-4000-8000-0000000000f1"
 
 
 @pytest.fixture(scope="module")
-def live(make_settings: Callable[..., Settings]) -> Iterator[Live]:
-    with serve(make_settings(http_port=free_port())) as live:
-        first = [s.entry("Document01", f"{ROOT}.1", INS, b"1"), s.folder(FOLDER, f"{ROOT}.2", INS)]
-        send(live.origin, submission(1, *first, s.association("HasMember", FOLDER, "Document01")))
-        yield live
+def live(writable: Live) -> Live:
+    first = [s.entry("Document01", f"{ROOT}.1", INS, b"1"), s.folder(FOLDER, f"{ROOT}.2", INS)]
+    send(writable.origin, submission(1, *first, s.association("HasMember", FOLDER, "Document01")))
+    return writable
 
 
 def submission(number: int, *objects: str, ins: str = INS) -> bytes:

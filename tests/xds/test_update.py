@@ -1,13 +1,12 @@
 """Update Document Set over the wire: other metadata, availability, associations; all of it or nothing."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import httpx2
 import pytest
 
-from fhirserver.settings import Settings
-from tests.live import Live, free_port, serve
+from tests.live import Live
 from tests.xds import described as s
 from tests.xds.messages import envelope, post
 from tests.xds.published import NUMBERS, SET, SUBMIT, UPDATE, Published, availability, member, update
@@ -30,9 +29,8 @@ NORMAL: Final = ("N", "2.16.840.1.113883.5.25", "Normal")
 
 
 @pytest.fixture(scope="module")
-def live(make_settings: Callable[..., Settings]) -> Iterator[Live]:
-    with serve(make_settings(http_port=free_port())) as live:
-        yield live
+def live(writable: Live) -> Live:
+    return writable
 
 
 def test_other_metadata_are_a_new_version(live: Live) -> None:
@@ -213,6 +211,12 @@ def test_relations_of_registered_documents(live: Live, type: str, status: str) -
         assert again.codes == ["XDSMetadataUpdateError"]
 
 
+@pytest.fixture(scope="module")
+def untouched(live: Live) -> Published:
+    """A document that nothing changes."""
+    return Published(live)
+
+
 Build = Callable[[Published], Sequence[str]]
 
 
@@ -253,8 +257,8 @@ Build = Callable[[Published], Sequence[str]]
         ),
     ],
 )
-def test_what_is_refused_changes_nothing(live: Live, build: Build, code: str) -> None:
-    document = Published(live)
+def test_what_is_refused_changes_nothing(untouched: Published, build: Build, code: str) -> None:
+    document, live = untouched, untouched.live
     answer = update(live, *build(document))
     assert (answer.status, answer.registry_status, answer.codes) == (200, "Failure", [code])
     assert document.resource["meta"]["versionId"] == "1"

@@ -1,15 +1,13 @@
 """What an update of metadata does not say stays as it is, whoever made the document."""
 
 import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
 import pytest
 from lxml import etree
 
-from fhirserver.settings import Settings
-from tests.live import Live, free_port, serve
+from tests.live import Live
 from tests.xds import described as s
 from tests.xds.messages import Answer
 from tests.xds.published import Published, member, update
@@ -35,9 +33,8 @@ KNOWN = {
 
 
 @pytest.fixture(scope="module")
-def live(make_settings: Callable[..., Settings]) -> Iterator[Live]:
-    with serve(make_settings(http_port=free_port())) as live:
-        yield live
+def live(writable: Live) -> Live:
+    return writable
 
 
 def of_an_app(live: Live, id: str, **elements: Any) -> dict[str, Any]:
