@@ -35,6 +35,8 @@ EXPANSION_PARAMETERS = (
     "property",
 )
 """What $expand takes and heeds."""
+LEARNT = 50
+"""So many questions that could not be answered at once are looked up at a time."""
 POLL = 2.0
 """Seconds after which a change that another process made is noticed."""
 ROUNDS = 200
@@ -92,6 +94,7 @@ class Terminology:
         self.remote = remote
         self._store = store
         self._compiled = Compiled()
+        self._wanted: list[Callable[[Sources], Any]] = []
         self._added: dict[Body, Resource] = {}
         self._stored: dict[tuple[str, str], Entry] = {}
         self._loaded: dict[str, tuple[LoadedSystem, Entry]] = {}
@@ -124,12 +127,24 @@ class Terminology:
         while True:
             try:
                 await self.refresh()
+                await self.learn()
             except Unavailable:
                 log.warning("changes of the terminology cannot be read now")
             except Exception as error:
                 # One resource must not end the watch over all; its text may be quoted: only the kind is told.
                 log.error("changes of the terminology failed unforeseen", kind=type(error).__name__)
             await asyncio.sleep(POLL)
+
+    async def learn(self) -> None:
+        """Look up what could not be told at once, so that it can be told the next time. Raises Unavailable."""
+        wanted, self._wanted = self._wanted, []
+        for evaluate in wanted:
+            try:
+                await self._looked_up(evaluate)
+            except Unavailable:
+                raise
+            except FHIRError:
+                continue  # it cannot be told at all: whoever asks is told why
 
     async def refresh(self) -> None:
         """Take note of what has changed until now. Raises Unavailable."""
@@ -211,6 +226,9 @@ class Terminology:
             FHIRError: what the evaluation or the store raises.
         """
         await self.refresh()
+        return await self._looked_up(evaluate)
+
+    async def _looked_up(self, evaluate: Callable[[Sources], T]) -> T:
         answers = Answers()
         for _ in range(ROUNDS):
             try:
@@ -228,10 +246,17 @@ class Terminology:
         return _verdict(self.now(lambda sources: _is_known(sources, system, code, value_set)))
 
     def now(self, evaluate: Callable[[Sources], T]) -> T | None:
-        """The result of an evaluation with what is in memory; None where that is not enough, or it fails."""
+        """The result of an evaluation with what is in memory; None where that is not enough, or it fails.
+
+        Resources of the store that are not in memory are read soon; codes of loaded systems are not.
+        """
         try:
             return evaluate(self._sources(Answers()))
-        except (Missing, FHIRError):
+        except Missing as missing:
+            if isinstance(missing.question, Body) and len(self._wanted) < LEARNT:
+                self._wanted.append(evaluate)
+            return None
+        except FHIRError:
             return None
 
     async def verify(self, system: str, code: str, value_set: str = "") -> Verdict:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from fhirserver.model.json import Resource
-from fhirserver.terminology import Terminology, Verdict
+from fhirserver.terminology import AtOnce, Terminology, Verdict
 from tests.terminology.memory import NO_PACKAGES, Memory, terminology
 from tests.terminology.synthetic import ANIMALS, animals, listed, part, value_set
 
@@ -102,6 +102,24 @@ def test_what_has_no_room_is_read_again() -> None:
     assert known.validate(ANIMALS, "c1") == "known"
     assert asyncio.run(known.verify(ANIMALS, "dog", "http://example.org/ValueSet/x0")) == "known"
     assert store.asked
+
+
+def test_what_cannot_be_told_at_once_is_learnt() -> None:
+    supplement = {
+        "resourceType": "CodeSystem",
+        "id": "more",
+        "url": ANIMALS + "-more",
+        "status": "active",
+        "content": "supplement",
+        "supplements": ANIMALS,
+        "concept": [{"code": "dog", "designation": [{"value": "Hund", "language": "de"}]}],
+    }
+    known = Terminology(NO_PACKAGES, Memory(animals(), supplement))
+    asyncio.run(known.refresh())
+    at_once = AtOnce(known)
+    assert at_once.names(ANIMALS, "dog", "de") == ()
+    asyncio.run(known.learn())
+    assert "Hund" in at_once.names(ANIMALS, "dog", "de")
 
 
 def test_versions() -> None:
