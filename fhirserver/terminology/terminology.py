@@ -136,7 +136,7 @@ class Terminology:
             await asyncio.sleep(POLL)
 
     async def learn(self) -> None:
-        """Look up what could not be told at once, so that it can be told the next time. Raises Unavailable."""
+        """Look up what could not be told at once: the next time it can be. Raises Unavailable."""
         wanted, self._wanted = self._wanted, []
         for evaluate in wanted:
             try:
