@@ -66,7 +66,7 @@ def signer(name: str, issuer: Signer | None = None, *, ca: bool = False, days: i
     return Signer(key, certificate, (issuer.certificate, *issuer.chain) if issuer else ())
 
 
-def assertion(id: str = "_a1", *, minutes: int = 5, purpose: str = "bris_de_glace") -> etree._Element:
+def assertion(id: str = "_a1", *, minutes: int = 240, purpose: str = "bris_de_glace") -> etree._Element:
     """An unsigned assertion that is valid for so long."""
     now = datetime.now(UTC)
     begins, ends = ((now + timedelta(minutes=m)).strftime("%Y-%m-%dT%H:%M:%SZ") for m in (-60, minutes))
