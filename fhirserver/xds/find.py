@@ -43,8 +43,12 @@ async def find(request: SOAPRequest) -> Node:
         raise XDSRefusal(RegistryError(error.code, str(error), error.location)) from None
     server = request.server
     found = await _QUERIES[query.stored.name](query, server)
-    subjects = (each.get("subject", {}).get("reference", "") for each in found.resources)
-    request.touched.extend(dict.fromkeys(name for name in subjects if name.startswith("Patient/")))
+    subjects = {each.get("subject", {}).get("reference", "") for each in found.resources}
+    request.touched.extend(sorted(name for name in subjects if name.startswith("Patient/")))
+    names_patient = any(name.endswith("atientId") for name in query.values)
+    if len(subjects) > 1 and query.return_type == LEAF_CLASS and not names_patient:
+        text = "The objects are of several patients: ask for those of one, or for ObjectRefs"
+        raise XDSRefusal(RegistryError("XDSResultNotSinglePatient", text))
     most = server.settings.xds_results_max * (1 if query.return_type == LEAF_CLASS else 20)
     if len(found.resources) + len(found.associations) > most:
         raise too_many(most)

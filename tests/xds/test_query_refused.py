@@ -7,7 +7,7 @@ from tests.live import Live
 from tests.xds import described as s
 from tests.xds.messages import envelope, post
 from tests.xds.registry import IDS, QUERY, Parameters, ask, put, quoted, request, status
-from tests.xds.stock import WHO, A, B
+from tests.xds.stock import ROOT, WHO, A, B
 
 
 @pytest.mark.parametrize(
@@ -154,6 +154,12 @@ def test_too_many(stocked: Live) -> None:
     parameters = {"$XDSDocumentEntryUniqueId": named}
     assert ask(stocked.origin, "GetDocuments", parameters).codes == ["XDSTooManyResults"]
     assert len(ask(stocked.origin, "GetDocuments", parameters, "ObjectRef").all("ObjectRef")) == 21
+
+
+def test_objects_of_several_patients(stocked: Live) -> None:
+    parameters = {"$XDSDocumentEntryUniqueId": quoted(f"{ROOT}.1", f"{ROOT}.9")}
+    assert ask(stocked.origin, "GetDocuments", parameters).codes == ["XDSResultNotSinglePatient"]
+    assert len(ask(stocked.origin, "GetDocuments", parameters, "ObjectRef").all("ObjectRef")) == 2
 
 
 def test_every_query_is_asked() -> None:
