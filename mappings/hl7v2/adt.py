@@ -14,7 +14,7 @@ from mappings.hl7v2.account import (
 from mappings.hl7v2.allergy import add_allergies
 from mappings.hl7v2.context import Context
 from mappings.hl7v2.diagnosis import add_diagnoses
-from mappings.hl7v2.groups import Result
+from mappings.hl7v2.groups import orders
 from mappings.hl7v2.merge import (
     add_change_of_numbers,
     add_change_of_visit_number,
@@ -211,8 +211,10 @@ def _stated(message: Message, context: Context, *, assert_it: bool) -> Subject:
     add_allergies([*message.all("AL1"), *message.all("IAM")], subject, context)
     add_pam_france(message, subject, encounter, context)
     observations = ObservationEntries(subject, context)
-    for obx in message.all("OBX"):
-        observations.add(Result(obx), {"encounter": encounter} if encounter else {})
+    # A note is about the observation before it.
+    observed = [segment for segment in message.segments if segment.name in ("OBX", "NTE")]
+    for result in (result for order in orders(observed) for result in order.results):
+        observations.add(result, {"encounter": encounter} if encounter else {})
     return subject
 
 
