@@ -26,7 +26,7 @@ from fhirserver.feeds.merge import equal, point
 from fhirserver.feeds.places import contradicted, joined
 from fhirserver.feeds.replacement import check_renamed, follow_merged, move, replace
 from fhirserver.feeds.snapshot import end_what_is_not_listed, find_lists
-from fhirserver.feeds.subject import check_subjects
+from fhirserver.feeds.subject import check_documents, check_subjects
 from fhirserver.feeds.traits import check_traits
 from fhirserver.feeds.unlinking import unlink
 from fhirserver.feeds.withdrawal import withdrawn
@@ -92,6 +92,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     for entry in work.entries:
         if entry.id:
             work.targets[entry.url] = f"{entry.type}/{entry.id}"
+    check_documents(work.entries, work.targets)
     for entry in work.entries:
         if not entry.dropped:
             entry.resource = point(entry.resource, work.targets)

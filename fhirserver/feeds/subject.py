@@ -1,5 +1,6 @@
 """Nothing on the wrong patient: what is stored about one patient does not become another's."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from fhirserver.feeds.entries import Entry
@@ -8,7 +9,10 @@ from fhirserver.model.json import Resource
 from mappings.core.result import Held, Issue
 
 _APART: Final = frozenset({"Binary", "Communication", "DocumentReference", "List", "Patient", "Provenance"})
-"""Documents are compared by what is in them (``fhirserver.feeds.documents``)."""
+"""For these there are checks of their own, or none are needed."""
+_MISMATCH: Final = "XDSPatientIdDoesNotMatch"
+_SHARED: Final = frozenset({"DocumentReference", "List"})
+"""The objects of a document registry."""
 
 
 def check_subjects(entries: list[Entry], moved: set[str], issues: list[Issue]) -> None:
@@ -39,6 +43,23 @@ def check_subjects(entries: list[Entry], moved: set[str], issues: list[Issue]) -
         for entry in entries:
             if entry not in foreign:
                 entry.resource = unrefer(entry.resource, references)
+
+
+def check_documents(entries: list[Entry], targets: Mapping[str, str]) -> None:
+    """Look whether what is stored under a uniqueId is of the patient who is said to have it.
+
+    ``targets`` are what the fullUrls of entries are stored as.
+
+    Raises:
+        Held: a document, submission set or folder is another patient's.
+    """
+    for entry in entries:
+        if entry.type not in _SHARED or not entry.is_stored:
+            continue
+        here, came = _subject(entry.stored), _subject(entry.resource)
+        if here and came and here != targets.get(came, came):
+            text = f"{_MISMATCH}: the {entry.type} with this uniqueId is another patient's"
+            raise Held(text, Issue("error", "conflict", text, entry.type, _MISMATCH))
 
 
 def _subject(resource: Resource) -> str:

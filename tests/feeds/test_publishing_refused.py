@@ -192,6 +192,16 @@ def test_a_unique_id_with_other_content_is_refused(client: httpx2.Client, person
     assert "same uniqueId and other content" in issues(answer)[0][0]
 
 
+def test_a_document_of_another_patient_is_refused(client: httpx2.Client, person: Person) -> None:
+    first, other = person.submission(), Person(client)
+    client.post("", json=first)
+    master = first["entry"][1]["resource"]["masterIdentifier"]
+    answer = client.post("", json=other.submission(masterIdentifier=master))
+    assert (answer.status_code, issues(answer)[0][0].partition(":")[0]) == (422, "XDSPatientIdDoesNotMatch")
+    assert person.reference not in answer.text
+    assert client.get(f"/List?patient={other.reference}").json()["total"] == 0
+
+
 def test_a_submission_set_is_not_used_twice(client: httpx2.Client, person: Person) -> None:
     first, second = person.submission(), person.submission()
     client.post("", json=first)

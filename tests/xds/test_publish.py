@@ -175,6 +175,20 @@ def test_base64_that_is_none(repository: str) -> None:
     assert post(repository, body).codes == ["InvalidDocumentContent"]
 
 
+def test_what_is_another_patients_is_not_handed_over(repository: str, client: httpx2.Client) -> None:
+    first = Submission()
+    assert first.send(repository).registry_status == "Success"
+    [document] = documents(client, first.entries[0].unique_id)
+    other = Submission([Entry(unique_id=first.entries[0].unique_id)])
+    answer = other.send(repository)
+    assert answer.codes == ["XDSPatientIdDoesNotMatch"]
+    assert document["subject"]["reference"] not in answer.values("RegistryError", "codeContext")[0]
+    assert documents(client, first.entries[0].unique_id) == [document]
+    number = other.patient.partition("^")[0]
+    found = client.get("/List", params={"patient.identifier": f"urn:oid:1.2.250.1.999.41.1|{number}"})
+    assert "entry" not in found.json()
+
+
 def test_one_unique_id_with_other_content(repository: str, client: httpx2.Client) -> None:
     first = Submission()
     first.send(repository)
