@@ -14,10 +14,10 @@ from fhirserver.operations.xdm import referred
 from fhirserver.server import Server
 from fhirserver.xds.lookup import TOGETHER, Pairs, of_patient, search
 from fhirserver.xds.versions import versions
-from mappings.cda.datatypes import URI
-from mappings.core.codes import OID, system_of_name, system_of_oid
+from mappings.core.codes import OID
 from mappings.core.times import parse
 from mappings.xds import export
+from mappings.xds.datatypes import system_of_scheme
 from mappings.xds.export.ebrim import APPROVED, ARCHIVED, DELETED, DEPRECATED, STABLE
 from mappings.xds.export.packages import LIST_TYPES
 from mappings.xds.query import Query
@@ -214,13 +214,9 @@ def _asks_for_online(query: Query) -> bool:
 def _tokens(value: str) -> list[str]:
     """``code^^scheme`` as search values: the scheme is an OID, the URI it has in FHIR, or a name."""
     code, _, scheme = value.split("^")
-    systems = [scheme]
+    systems = [system_of_scheme(scheme, code) or scheme]
     if OID.fullmatch(scheme):
-        systems = [system_of_oid(scheme), f"urn:oid:{scheme}"]
-    elif (named := system_of_name(scheme)) is not None:
-        systems = [named]
-    elif code.startswith("urn:"):
-        systems = [URI]
+        systems.append(f"urn:oid:{scheme}")
     return [f"{escape(system)}|{escape(code)}" for system in dict.fromkeys(systems)]
 
 

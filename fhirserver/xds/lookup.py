@@ -22,6 +22,7 @@ SCANNED: Final = 20_000
 """So many resources a query looks at, at most."""
 TOGETHER: Final = 50
 """So many ids are looked for in one search."""
+_DIGITS: Final = len(str(1 << 128))
 
 
 async def search(type: str, pairs: Sequence[tuple[str, str]], server: Server) -> list[Resource]:
@@ -135,7 +136,9 @@ async def _by_id(type: str, ids: list[str], server: Server) -> list[Resource]:
 def _uuid_of(value: str) -> str | None:
     """The UUID that a uniqueId under 2.25 is."""
     number = value.removeprefix("2.25.")
-    if number == value or not OID.fullmatch(value) or "." in number or int(number) >= 1 << 128:
+    if number == value or not OID.fullmatch(value) or "." in number or len(number) > _DIGITS:
+        return None
+    if int(number) >= 1 << 128:
         return None
     text = f"{int(number):032x}"
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

@@ -2,6 +2,7 @@
 
 import re
 from typing import Final
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from mappings.cda.context import Context
@@ -13,7 +14,7 @@ from mappings.core.codes import OID, system_of_name, system_of_oid
 from mappings.core.identity import ins_identifier, is_ins, is_ins_oid
 from mappings.core.result import Element
 from mappings.core.times import NotATime, parse
-from mappings.xds.kept import as_sent
+from mappings.xds.kept import SCHEME, as_sent
 from mappings.xds.metadata import Classification, Slots
 
 _ESCAPE: Final = re.compile(r"\\([FSTRE])\\")
@@ -56,12 +57,23 @@ def dtm_to_datetime(value: str, location: str, context: Context) -> str | None:
 
 def classification_to_coding(code: Classification) -> Element:
     """A classification -> Coding; the coding scheme as sent, be it right or not."""
-    scheme = code.coding_scheme
-    system = system_of_oid(scheme) if OID.fullmatch(scheme) else system_of_name(scheme)
-    if system is None and code.code.startswith("urn:"):
-        system = "urn:ietf:rfc:3986"  # codingScheme "URN": the code is a name of its own
+    system = system_of_scheme(code.coding_scheme, code.code)
     coding = {"system": system, "code": code.code, "display": code.display}
     return {key: item for key, item in coding.items() if item}
+
+
+def system_of_scheme(scheme: str, code: str) -> str | None:
+    """A codingScheme -> the URI of a code's system: an OID's, a known name's, or one that spells the name.
+
+    XDS lets an affinity domain name its schemes as it likes (``Connect-a-thon classCodes``).
+    """
+    if OID.fullmatch(scheme):
+        return system_of_oid(scheme)
+    if (known := system_of_name(scheme)) is not None:
+        return known
+    if code.startswith("urn:"):
+        return "urn:ietf:rfc:3986"  # codingScheme "URN": the code is a name of its own
+    return f"{SCHEME}{quote(scheme, safe='')}" if scheme else None
 
 
 def classification_to_concept(code: Classification) -> Element:

@@ -7,6 +7,7 @@ from mappings.cda.context import Context
 from mappings.cda.datatypes import URI
 from mappings.cda.document_reference import unique
 from mappings.core.bundle import prune
+from mappings.core.identity import is_ins
 from mappings.core.result import Element
 from mappings.xds.datatypes import (
     author_to_reference,
@@ -44,6 +45,8 @@ _PID: Final = frozenset(("PID-5", "PID-7", "PID-8", "PID-11"))
 _STATUS: Final = {"Deprecated": "superseded", "Deleted": "entered-in-error"}
 _ENCOUNTER_ID: Final = "urn:ihe:iti:xds:2015:encounterId"
 SOURCE_PATIENT_ID: Final = "source-patient"
+AT_SOURCE: Final = "PI"
+"""The type (CX.5) of a sourcePatientId in France; IHE has none."""
 
 
 def entry_to_reference(
@@ -134,10 +137,19 @@ def _is_patient(reference: Element, patient: Element) -> bool:
 def _kept(entry: RegistryObject, patient: Element, context: Context) -> set[str]:
     """The slots that no element says, or not all of."""
     kept = {name for name in entry.slots if name not in READ_SLOTS or name in _OF_PACKAGES}
+    if (sent := entry.slot("sourcePatientId")) and not _is_told(sent):
+        kept.add("sourcePatientId")
     if entry.slot("legalAuthenticator") and _authenticator(entry, patient, context) is None:
         kept.add("legalAuthenticator")
     fields = {value.partition("|")[0].strip() for value in entry.slots.get("sourcePatientInfo", [])}
     return kept | ({"sourcePatientInfo"} if fields - _PID else set())
+
+
+def _is_told(source_patient_id: str) -> bool:
+    """Whether the identifier at the source says all of it, also its type."""
+    identifier = cx_to_identifier(source_patient_id)
+    expected = "NH" if identifier and is_ins(identifier) else AT_SOURCE
+    return identifier is not None and source_patient_id.split("^")[4:] == [expected]
 
 
 def _source_patient(entry: RegistryObject, location: str, context: Context) -> list[Element]:

@@ -16,6 +16,9 @@ references to is shared, and says less or other things."""
 ASSOCIATION: Final = "urn:x-fhirserver:xds:association"
 """Extension of relatesTo (valueCode): the type of the association, where FHIR has no code of its own."""
 
+SCHEME: Final = "urn:x-fhirserver:xds:scheme:"
+"""Begins the URI of a code system that XDS only has a name for; the name, percent-encoded, ends it."""
+
 
 def slot_extensions(slots: Slots, names: Collection[str]) -> list[Element]:
     """The named slots, each as an extension."""

@@ -204,7 +204,7 @@ def test_a_document_of_an_app_has_what_xds_requires(stocked: Live) -> None:
 
 
 def test_a_patient_without_an_oid_is_named_by_the_id_here(stocked: Live) -> None:
-    cx = f"anonymous^^^&{stocked.settings.xds_source_id}&ISO^PI"
+    cx = f"anonymous^^^&{stocked.settings.xds_source_id}&ISO"
     answer = find(stocked, PatientId=quoted(cx))
     assert titles(answer) == ["F"]
     assert answer.values("ExternalIdentifier", "value")[0] == cx

@@ -162,6 +162,12 @@ def test_objects_of_several_patients(stocked: Live) -> None:
     assert len(ask(stocked.origin, "GetDocuments", parameters, "ObjectRef").all("ObjectRef")) == 2
 
 
+@pytest.mark.parametrize("number", [str(1 << 128), "9" * 5000])
+def test_a_number_that_is_no_uuid_is_nobodys(stocked: Live, number: str) -> None:
+    answer = ask(stocked.origin, "GetDocuments", {"$XDSDocumentEntryUniqueId": quoted(f"2.25.{number}")})
+    assert (answer.status, status(answer), answer.all("ExtrinsicObject")) == (200, "Success", [])
+
+
 def test_every_query_is_asked() -> None:
     """The ids above are written by hand; the server's own table has the same ones."""
     from mappings.xds.stored_queries import STORED_QUERIES

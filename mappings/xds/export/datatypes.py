@@ -8,10 +8,12 @@ import binascii
 import re
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import unquote
 
 from mappings.core.codes import OID, SYSTEM_OF_OID, UUID
 from mappings.core.identity import PROFESSIONAL_OID, STRUCTURE_OID, is_ins
 from mappings.core.result import Element
+from mappings.xds.kept import SCHEME
 
 _OID_OF_SYSTEM: Final = {system: oid for oid, system in reversed(SYSTEM_OF_OID.items())}
 _V2_TABLE: Final = re.compile(r"http://terminology\.hl7\.org/CodeSystem/v2-([0-9]{4})")
@@ -28,7 +30,9 @@ def escape(text: str) -> str:
 
 
 def oid_of_system(system: str) -> str:
-    """The OID of a code or identifier system; the URI itself where it has none."""
+    """The OID of a code or identifier system, or the name that XDS has for it; else the URI itself."""
+    if system.startswith(SCHEME):
+        return unquote(system.removeprefix(SCHEME))
     if system.startswith("urn:oid:"):
         return system.removeprefix("urn:oid:")
     if found := _V2_TABLE.fullmatch(system):
@@ -58,12 +62,15 @@ def entry_uuid(identifiers: list[Element]) -> str:
 
 
 def cx(identifier: Element, kind: str = "") -> str:
-    """Identifier -> CX ``id^^^&oid&ISO^type``; "" without an authority that is an OID."""
+    """Identifier -> CX ``id^^^&oid&ISO``; "" without an authority that is an OID.
+
+    XDS has no type in it (TF-3, table 4.2.3.1.7-2), France has NH for an INS.
+    """
     oid, value = oid_of_system(identifier.get("system", "")), escape(str(identifier.get("value", "")))
     if not OID.fullmatch(oid) or not value:
         return ""
-    kind = kind or ("NH" if is_ins(identifier) else "PI")
-    return f"{value}^^^&{oid}&ISO^{kind}"
+    kind = kind or ("NH" if is_ins(identifier) else "")
+    return f"{value}^^^&{oid}&ISO^{kind}".rstrip("^")
 
 
 def reference_id(identifier: Element) -> str:

@@ -8,7 +8,7 @@ from mappings.core.codes import SYSTEM_OF_OID, V3
 from mappings.core.identity import is_ins
 from mappings.core.result import Element, Issue
 from mappings.xds import metadata
-from mappings.xds.document_entry import IS_ARCHIVED
+from mappings.xds.document_entry import AT_SOURCE, IS_ARCHIVED
 from mappings.xds.export import datatypes
 from mappings.xds.export.ebrim import APPROVED, ARCHIVED, DELETED, DEPRECATED, STABLE, Node, Registry
 from mappings.xds.export.identity import entry_id, logical_id, unique_id, version
@@ -126,7 +126,7 @@ def _attachment(reference: Element) -> Element:
 def own_patient_id(resource: Element, register: Register) -> str:
     """The CX of a patient who has no identifier with an OID: the logical id here."""
     id = str(resource.get("subject", {}).get("reference", "")).rpartition("/")[2]
-    return f"{id}^^^&{register.authority}&ISO^PI" if id else ""
+    return f"{id}^^^&{register.authority}&ISO" if id else ""
 
 
 def _slots(
@@ -242,7 +242,8 @@ def _source(reference: Element, patient: Element) -> Element:
 def _source_patient_id(reference: Element, patient: Element) -> str:
     identifiers = _source(reference, patient).get("identifier", ())
     local = [i for i in identifiers if not is_ins(i)] or list(identifiers)
-    return next((value for identifier in local if (value := datatypes.cx(identifier))), "")
+    kinds = ((identifier, "" if is_ins(identifier) else AT_SOURCE) for identifier in local)
+    return next((value for identifier, kind in kinds if (value := datatypes.cx(identifier, kind))), "")
 
 
 def _source_patient_info(reference: Element, patient: Element) -> list[str]:
