@@ -90,6 +90,14 @@ def evaluate(expression: str, definitions: Definitions, resource: dict[str, Any]
         ("'12'.toInteger() div 5", [2]), ("-5 mod 2", [-1]), ("5 / 2", [Decimal("2.5")]), ("1 / 0", []),
         ("(1.26).round(1)", [Decimal("1.3")]), ("(-2).abs()", [2]), ("2.power(3)", [8]),
         ("'x'.toInteger()", []),
+        # dates and durations
+        ("birthDate + 30 days", ["1980-02-01"]), ("birthDate - 2 years", ["1978-01-02"]),
+        ("@2024-01-31 + 1 month", ["2024-02-29"]), ("@2024-03-31 - 1 month", ["2024-02-29"]),
+        ("@2024 + 18 months", ["2025"]), ("@2024-01 - 1 month", ["2023-12"]),
+        ("@2024-01 + 45 days", ["2024-02"]), ("birthDate + 36 hours", ["1980-01-03"]),
+        ("deceased + 90 minutes", ["2020-05-06T11:30:00+02:00"]), ("birthDate + 9000 years", []),
+        ("deceased - 0.5 's'", ["2020-05-06T09:59:59.500+02:00"]), ("birthDate + 2 'kg'", []),
+        ("birthDate > today() - 150 years", [True]),
         ("'1.5'.convertsToDecimal()", [True]), ("1.toString()", ["1"]), ("today() > @2000", [True]),
         # FHIR
         ("managingOrganization.resolve().name", ["CH"]), ("active.hasValue()", [True]),

@@ -3,7 +3,7 @@
     holds = compile_expression("start.empty() or end.empty() or start <= end")
     holds(env, [model.element({"start": "2024", "end": "2023"}, "Period")])
 
-Not there: date arithmetic (``today() - 3 days``), ``subsumes`` and ``elementDefinition``;
+Not there: ``subsumes`` and ``elementDefinition``;
 an expression that uses what is not there cannot be compiled, and the validator says so instead of guessing.
 
 https://hl7.org/fhirpath/N1/, https://hl7.org/fhir/R4/fhirpath.html

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhirserver.model import temporal, ucum
+from fhirserver.validation.fhirpath.moments import moved
 from fhirserver.validation.fhirpath.nodes import NOTHING, FHIRPathError, Node, Nodes, truth
 
 TEMPORAL = frozenset(("date", "dateTime", "instant"))
@@ -192,12 +193,16 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def calculated(symbol: str, left: Nodes, right: Nodes) -> Nodes:
-    """``+ - * / div mod``; NOTHING where an operand is missing or the divisor is zero."""
+    """``+ - * / div mod``, also a date and a duration; NOTHING where an operand is missing, the divisor zero,
+    or the date beyond the calendar."""
     if not left or not right:
         return NOTHING
     if len(left) > 1 or len(right) > 1:
         raise FHIRPathError(f"{symbol} takes single values")
     one, other = left[0], right[0]
+    if symbol in "+-" and one.type in TEMPORAL and other.type in QUANTITIES:
+        later = moved(one.value, other.value, 1 if symbol == "+" else -1)
+        return [Node(later, one.type)] if later is not None else NOTHING
     if symbol == "+":
         if type(one.value) is str:
             return [Node(one.value + string(other), "string")]
