@@ -43,7 +43,7 @@ async def change(target: str, original: str, new: str, work: "Work") -> None:
         return
     found = await work.find(target, _WHERE)
     before = work.now(found)
-    if target != export.entry_id(before) and target not in work.named:
+    if target != export.entry_id(found.resource) and target not in work.named:
         text = f"{target} is the id of a version that is no longer the current one"
         raise refused(UPDATE_ERROR, text, _WHERE, "conflict")
     if (status := export.status(before)) != original:

@@ -120,6 +120,18 @@ def test_availability(
     assert (node.get("id"), node.findall("{*}VersionInfo")[0].get("versionName")) == (document.uuid, "1")
 
 
+def test_masked_and_archived_in_one_request(live: Live) -> None:
+    document = Published(live)
+    masked = document.entry(codes={"label": [NORMAL, s.MASKED]})
+    answer = update(live, masked, member(), availability(document.uuid, s.APPROVED, s.ARCHIVED))
+    assert answer.registry_status == "Success", answer.values("RegistryError", "codeContext")
+    assert document.labels == ["N", "MASQUE_PS"]
+    assert document.found().values("ExtrinsicObject", "status") == [s.ARCHIVED]
+    assert document.resource["meta"]["versionId"] == "2"
+    former = update(live, availability(document.uuid, s.ARCHIVED, s.APPROVED))
+    assert former.codes == ["XDSMetadataUpdateError"]
+
+
 def test_a_deletion_is_recorded_with_who_asked(live: Live) -> None:
     document = Published(live)
     assert update(live, availability(document.uuid, s.APPROVED, s.DELETED)).codes == []
