@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from fhirserver.app import build
+from fhirserver.http.protocol import Protocol
 from fhirserver.settings import Settings
 
 
@@ -41,6 +42,7 @@ def serve(settings: Settings) -> Iterator[Live]:
         port=settings.http_port,
         log_level="error",
         lifespan="on",
+        http=Protocol,
         ws="wsproto",
         proxy_headers=False,
     )

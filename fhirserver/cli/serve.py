@@ -15,6 +15,7 @@ from uvicorn.supervisors import Multiprocess
 from fhirserver import logs, settings
 from fhirserver.app import build
 from fhirserver.cli.opening import fail, help_of, open_database, settings_of
+from fhirserver.http.protocol import Protocol
 from fhirserver.settings import Settings, SettingsError
 from fhirserver.xds import signatures
 
@@ -78,7 +79,7 @@ def _run(ready: Settings, listening: socket.socket) -> None:
         factory=ready.workers > 1,
         workers=ready.workers,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="wsproto",
         lifespan="on",
         log_level="warning",

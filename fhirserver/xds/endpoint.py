@@ -22,6 +22,8 @@ from mappings.xds.soap.faults import WSA, Fault, version_mismatch
 
 SOAP_XML: Final = f"{mime.SOAP_XML}; charset=UTF-8"
 SOAP11_XML: Final = "text/xml; charset=UTF-8"
+FAULT: Final = 500
+"""SOAP 1.2 would have 400 where the sender is at fault; but Apache CXF reads faults of 500 only."""
 
 log = structlog.get_logger()
 
@@ -60,7 +62,7 @@ class Endpoint:
         except Fault as fault:
             return faulty(fault)
         except envelope.VersionMismatch:
-            return Reply(500, version_mismatch(), SOAP11_XML)
+            return Reply(FAULT, version_mismatch(), SOAP11_XML)
         try:
             transaction = _transaction(asked.action, place)
             told = examine(asked.security, self._server.settings, self._trusted)
@@ -89,7 +91,7 @@ class Endpoint:
 def faulty(fault: Fault) -> Reply:
     """The answer to a message that cannot be taken."""
     body = envelope.write(fault.to_element(), fault.action, fault.message_id, fault.headers)
-    return Reply(fault.status, body)
+    return Reply(FAULT, body)
 
 
 def _transaction(action: str, place: str) -> Transaction:

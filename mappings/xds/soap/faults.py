@@ -42,11 +42,6 @@ class Fault(Exception):
         self.message_id = message_id
 
     @property
-    def status(self) -> int:
-        """https://www.w3.org/TR/soap12-part2/#tabresstatereccodes"""
-        return 400 if self.code == "Sender" else 500
-
-    @property
     def action(self) -> str:
         return FAULT_ACTION if any(space == WSA for space, _ in self.subcodes) else SOAP_FAULT_ACTION
 
