@@ -127,7 +127,9 @@ def _faults(header: hl7v2.Header, segments: list[str]) -> list[Issue]:
     if header.version and not re.match(r"2(\.|\Z)", header.version):
         text = f"Version {header.version[:20]!r} is not HL7 version 2"
         issues.append(Issue("error", "not-supported", text, "MSH-12"))
-    if code in _NEEDS_PATIENT and not any(segment.startswith("PID") for segment in segments):
+    # A part of a message (MSH-14) need not name whom the whole is about: it is held.
+    continues = bool(header[14])
+    if code in _NEEDS_PATIENT and not continues and not any(s.startswith("PID") for s in segments):
         issues.append(Issue("error", "required", "There is no PID segment: no patient", "PID"))
     return issues
 

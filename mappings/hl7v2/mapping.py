@@ -76,11 +76,15 @@ EVENTS: Final[dict[str, Callable[[Message, Context], Subject | None]]] = {
 
 
 def _check_whole(message: Message) -> None:
-    """Raises Held: the message is a fragment (DSC); half a message would say what nobody said."""
+    """Raises Held: the message is a fragment (DSC, or ADD and MSH-14); half a message would say what nobody
+    said."""
     dsc = message.find("DSC")
     if dsc is not None and str(dsc[1]) and str(dsc[2]).upper() != "I":
         text = "The message goes on in another one"
         raise Held(text, Issue("error", "incomplete", text, "DSC-1"))
+    if message.find("ADD") is not None and message.msh[14]:
+        text = "The message continues another one, with which it did not come"
+        raise Held(text, Issue("error", "incomplete", text, "MSH-14"))
 
 
 def _report_repetitions(context: Context) -> None:

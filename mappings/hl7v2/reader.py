@@ -125,7 +125,8 @@ def _lines(text: str, delimiters: Delimiters, issues: list[Issue]) -> list[str]:
     continued: dict[int, list[str]] = {}
     addendum, added = f"ADD{delimiters.field}", []
     for line in text.replace("\r", "\n").split("\n"):
-        if lines and line.startswith(addendum):
+        # Right behind MSH it continues another message.
+        if line.startswith(addendum) and len(lines) > 1:
             added.append(lines[-1][:3])
             lines[-1] += line[len(addendum) :]
         elif starts(line) is not None:

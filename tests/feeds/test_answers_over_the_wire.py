@@ -46,6 +46,8 @@ CASES: list[tuple[bytes, tuple[str, ...]]] = [
     (message("9", "ZZZ^Z01"), ("AA 9", "MSH^1^9 200 W")),
     (message("10", "ADT^A99", PID.format("C")), ("AA 10", "MSH^1^9^1^2 201 W")),
     (message("11", "ADT^A08", "PID|||||MARTIN"), ("AA 11", "PID^1^3 101 W")),
+    (message("16", "ORU^R01", "ADD|rest\rOBX|1|ST|x||y", f14="P-7"), ("AA 16", "MSH^1^14 207 W")),
+    (message("17", "ORU^R01", f"{PID.format('H')}\rDSC|P-7"), ("AA 17", "DSC^1^1 207 W")),
     (message("12", "ORM^O01", f"{PID.format('D')}\rORC|CA|NONE"), ("AA 12", " 204 W")),
     (message("13", "MDM^T02", f"{PID.format('E')}\r{TXA}\r{ED}"), ("AA 13", "OBX^1^5^1^5 102 W")),
     # AA: it is stored, and something of it is not as it should be

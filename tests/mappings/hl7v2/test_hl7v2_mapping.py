@@ -72,6 +72,12 @@ def test_a_fragment_is_held() -> None:
     assert held.value.issues[0].location == "DSC-1"
 
 
+def test_the_other_part_is_held_too() -> None:
+    with pytest.raises(Held, match="continues another one") as held:
+        mapped("ORU^R01", "ADD|rest", "OBX|1|ST|x||y||||||F", msh="||P-7")
+    assert held.value.issues[0].location == "MSH-14"
+
+
 def test_a_continuation_pointer_alone_holds_nothing() -> None:
     result = mapped("ADT^A08", PID, "DSC|P-7|I", msh="||P-6")
     assert resources(result, "Patient")
