@@ -1,5 +1,6 @@
 """One SOAP message in, one out: read, dispatched by its action, answered. IHE ITI TF-2 Appendix V"""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 import structlog
 
 from fhirserver.errors import FHIRError, Unavailable
+from fhirserver.feeds.mapping import IN_THREAD
 from fhirserver.feeds.origin import Origin
 from fhirserver.feeds.receive import Receiver
 from fhirserver.server import Server, where
@@ -57,8 +59,10 @@ class Endpoint:
             UnknownMediaType: it is no SOAP message.
         """
         try:
-            message = mime.read(raw, content_type)
-            asked = envelope.read(message.envelope, message.action)
+            if len(raw) > IN_THREAD:
+                message, asked = await asyncio.to_thread(_read, raw, content_type)
+            else:
+                message, asked = _read(raw, content_type)
         except Fault as fault:
             return faulty(fault)
         except envelope.VersionMismatch:
@@ -86,6 +90,12 @@ class Endpoint:
             # The text of an unforeseen error may quote the message: only its kind and place are told.
             log.error("unforeseen error", kind=type(error).__name__, where=where(error))
             return faulty(Fault("Receiver", "Unforeseen error; it was logged", message_id=asked.message_id))
+
+
+def _read(raw: bytes, content_type: str) -> tuple[mime.Message, envelope.Envelope]:
+    """Raises Fault, VersionMismatch, UnknownMediaType."""
+    message = mime.read(raw, content_type)
+    return message, envelope.read(message.envelope, message.action)
 
 
 def faulty(fault: Fault) -> Reply:

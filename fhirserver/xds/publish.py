@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
+from lxml import etree
+
 from fhirserver.feeds.envelope import Envelope, open_envelope
 from fhirserver.feeds.lookup import find, identifier_key
 from fhirserver.feeds.receive import Receipt
@@ -20,7 +22,7 @@ from mappings.xds.completeness import missing_attributes
 from mappings.xds.datatypes import cx_to_identifier
 from mappings.xds.ebrs import RegistryError, registry_response
 from mappings.xds.metadata import Metadata, metadata_of
-from mappings.xds.provide import REGISTER
+from mappings.xds.provide import REGISTER, metadata_node
 
 INBOX: Final = "/admin/inbox"
 KIND: Final = "xds"
@@ -42,7 +44,7 @@ async def publish(request: SOAPRequest) -> Node:
         Unavailable: it is not stored.
     """
     envelope = replace(
-        open_envelope(KIND, request.message.envelope, request.origin.channel),
+        open_envelope(KIND, etree.tostring(metadata_node(request.body)), request.origin.channel),
         event=request.action.rpartition(":")[2],
     )
     envelope = await _checked(envelope, request)
@@ -89,7 +91,7 @@ async def answer_of(receipt: Receipt, request: SOAPRequest, side: str) -> Node:
 async def _checked(envelope: Envelope, request: SOAPRequest) -> Envelope:
     """The envelope with what the settings refuse or hold at the door; what a person replays passes."""
     try:
-        metadata = metadata_of(copy.deepcopy(request.body))
+        metadata = metadata_of(copy.deepcopy(metadata_node(request.body)))
     except Unreadable:
         return envelope  # the mapping says why
     settings = request.server.settings

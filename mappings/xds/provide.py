@@ -78,6 +78,12 @@ def read_submission(body: Node, message: mime.Message) -> Submission:
     return Submission([subset], metadata.issues)
 
 
+def metadata_node(body: Node) -> Node:
+    """What of soap:Body describes the documents; all of it, where it is something else."""
+    node = body.find(_REGISTERED)
+    return body if node is None else node
+
+
 def _metadata(node: Node, fault: str) -> Metadata:
     try:
         return metadata_of(copy.deepcopy(node))
