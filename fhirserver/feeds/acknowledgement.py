@@ -88,7 +88,8 @@ def when_processed(
 def final(envelope: Envelope, outcome: Outcome, settings: Settings, item: Item | None = None) -> bytes:
     """The one answer of an exchange that ends with the processing."""
     code = envelope.refusal or code_of(envelope, outcome)
-    issues = [WAITING] if outcome.status == "received" else [_issue(issue) for issue in outcome.issues]
+    told = [issue for issue in outcome.issues if not _is_for_people_here(issue)]
+    issues = [WAITING] if outcome.status == "received" else [_issue(issue) for issue in told]
     if code == "AA":
         # Nothing in a positive answer is an error of the sender's.
         issues = [replace(i, severity="warning") if i.severity == "error" else i for i in issues]
@@ -135,6 +136,11 @@ def _ack(envelope: Envelope, settings: Settings) -> str:
 def _may_be_wanted(envelope: Envelope) -> bool:
     header = envelope.header
     return header is not None and any(hl7v2.wants_application(header, success) for success in (True, False))
+
+
+def _is_for_people_here(issue: Mapping[str, str]) -> bool:
+    """Codes without a mapping and the like: nothing that the sender could do something about."""
+    return issue["severity"] == "information" and issue["code"] in ("informational", "code-invalid")
 
 
 def _issue(issue: Mapping[str, str]) -> Issue:

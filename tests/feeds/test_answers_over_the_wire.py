@@ -53,6 +53,8 @@ CASES: list[tuple[bytes, tuple[str, ...]]] = [
     # AA: it is stored, and something of it is not as it should be
     (adt("14", patient="F", pid="||19791399|F"), ("AA 14", "PID^1^7 102 W")),
     (adt("15", patient="G", pid="||1979|Q"), ("AA 15", "PID^1^8 103 W")),
+    # what people here may want to know is nothing of the sender's
+    (adt("18", patient="I", pid="||1979|F||||||||MAR^Mariée^99X"), ("AA 18",)),
     # the same message again, and another one of the same number
     (adt("1", patient="A"), ("AA 1",)),
     (adt("1", patient="A", family="DURAND"), ("AA 1", "MSH^1^10 205 W")),
