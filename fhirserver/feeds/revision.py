@@ -13,6 +13,7 @@ from fhirserver.storage.repository import now
 from mappings.cda.datatypes import URI
 from mappings.core.bundle import prune
 from mappings.core.result import Element
+from mappings.core.times import NotATime, parse
 from mappings.core.versions import VERSION_NUMBER
 from mappings.xds import export
 from mappings.xds.comparison import unchanged
@@ -41,6 +42,7 @@ _EXTENSIONS: Final = {SLOT: "slots", f"{EXTENSION}ihe-designationType": "designa
 async def find_revised(revision: Revision, work: "Work") -> None:
     """Find what is revised, and see that it is that, of this version."""
     found, where = revision.found, where_of(revision.found)
+    _check_times(found)
     type = "DocumentReference" if found.kind == "DocumentEntry" else "List"
     key = identifier_key(type, {"system": URI, "value": revision.logical_id})
     matches = (await find([key], work.server)).get(key, [])
@@ -63,6 +65,17 @@ async def find_revised(revision: Revision, work: "Work") -> None:
         if others:
             raise refused(IDENTIFIER_ERROR, "The id of the new version is in use", where, "duplicate")
     work.named[found.id] = stored.stored.reference
+
+
+def _check_times(found: RegistryObject) -> None:
+    """What is no time would be left out, and with it the one that is stored."""
+    for name in ("creationTime", "serviceStartTime", "serviceStopTime"):
+        try:
+            parse(found.slot(name) or "2000")
+        except NotATime as error:
+            raise refused(
+                METADATA_ERROR, f"{name} is not a time: {error}", where_of(found), "value"
+            ) from None
 
 
 async def revise(revision: Revision, work: "Work") -> None:

@@ -244,6 +244,7 @@ Build = Callable[[Published], Sequence[str]]
         (lambda d: [d.entry(unique_id="1.2.3"), member()], "XDSMetadataIdentifierError"),
         (lambda d: [d.entry(id=d.folder), member(target=d.folder)], "XDSMetadataIdentifierError"),
         (lambda d: [d.entry(content=b"other"), member()], "XDSMetadataUpdateError"),
+        (lambda d: [d.entry(more={"creationTime": ["hier"]}), member()], "XDSRegistryMetadataError"),
         (lambda d: [d.entry()], "XDSMetadataUpdateOperationError"),
         (lambda d: [], "XDSMetadataUpdateOperationError"),
         (lambda d: [d.entry(), member(AssociationPropagation="no")], "XDSMetadataUpdateOperationError"),
