@@ -3,6 +3,8 @@
 from typing import Final
 
 from mappings.core.result import Issue
+from mappings.core.times import NotATime, parse
+from mappings.xds.datatypes import unique_id_to_identifier
 from mappings.xds.metadata import (
     CLASS_CODE,
     CONFIDENTIALITY_CODE,
@@ -36,17 +38,36 @@ _SLOTS: Final[dict[Kind, tuple[str, ...]]] = {
     "Folder": (),
 }
 """patientId and uniqueId are required by whoever reads metadata (``metadata_of``)."""
+_TIMES: Final = ("creationTime", "serviceStartTime", "serviceStopTime", "submissionTime", "lastUpdateTime")
 
 
 def missing_attributes(metadata: Metadata, fault: str) -> list[Issue]:
-    """An issue for each required attribute that an object does not have."""
+    """An issue for each required attribute that an object does not have, and each that cannot be read."""
     found: list[Issue] = []
     for each in (metadata.submission_set, *metadata.entries, *metadata.folders):
         where = f"{each.kind} {each.id!r}"
-        found += [
-            Issue("error", "required", f"{where} has no {name}", where, fault) for name in _missing(each)
-        ]
+        told = [("required", f"has no {name}") for name in _missing(each)]
+        told += [("value", text) for text in _unreadable(each)]
+        found += [Issue("error", code, f"{where} {text}", where, fault) for code, text in told]
     return found
+
+
+def _unreadable(found: RegistryObject) -> list[str]:
+    told = [f"has a {name} that is no time" for name in _TIMES if not _is_time(found.slot(name))]
+    if (size := found.slot("size")) and not size.isdecimal():
+        told.append("has a size that is no number")
+    source = found.identifiers.get(SOURCE_ID, "")
+    if found.kind == "SubmissionSet" and source and unique_id_to_identifier(source) is None:
+        told.append("has a sourceId that is no OID")
+    return told
+
+
+def _is_time(value: str) -> bool:
+    """Whether it can be read, or there is none."""
+    try:
+        return not value or bool(parse(value))
+    except NotATime:
+        return False
 
 
 def _missing(found: RegistryObject) -> list[str]:

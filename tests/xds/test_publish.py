@@ -95,11 +95,11 @@ def _two_patients() -> Submission:
     return Submission([Entry(patient="OTHER^^^&amp;1.2.250.1.999.41.1&amp;ISO^PI")])
 
 
-def _without(text: str) -> Callable[[Submission], tuple[bytes, str]]:
+def _with(text: str, other: str) -> Callable[[Submission], tuple[bytes, str]]:
     def changed(submission: Submission) -> tuple[bytes, str]:
         body, content_type = submission.mtom()
         assert text.encode() in body
-        return body.replace(text.encode(), b""), content_type
+        return body.replace(text.encode(), other.encode()), content_type
 
     return changed
 
@@ -111,6 +111,18 @@ def _without(text: str) -> Callable[[Submission], tuple[bytes, str]]:
         (Submission([Entry(size="1")]), Submission.mtom, "XDSRepositoryMetadataError"),
         (_two_patients(), Submission.mtom, "XDSPatientIdDoesNotMatch"),
         (Submission([Entry(slots={"languageCode": ""})]), Submission.mtom, "XDSRepositoryMetadataError"),
+        (
+            Submission([Entry(slots={"creationTime": "2024-03-12"})]),
+            Submission.mtom,
+            "XDSRepositoryMetadataError",
+        ),
+        (Submission([Entry(size="x")]), Submission.mtom, "XDSRepositoryMetadataError"),
+        (
+            Submission(),
+            _with("20240312092000", "yesterday"),
+            "XDSRepositoryMetadataError",
+        ),
+        (Submission(), _with('"1.2.250.1.999.41"', '"129.6.58"'), "XDSRepositoryMetadataError"),
         (
             Submission(associations=[(RPLC, "Document01", "urn:uuid:0a000000-0000-4000-8000-000000000041")]),
             Submission.mtom,
@@ -139,7 +151,7 @@ def _without(text: str) -> Callable[[Submission], tuple[bytes, str]]:
         (Submission(patient="P1"), Submission.mtom, "XDSRepositoryMetadataError"),
         (
             Submission(),
-            _without('classificationNode="urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd" '),
+            _with('classificationNode="urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd" ', ""),
             "XDSRepositoryMetadataError",
         ),
     ],
