@@ -4,7 +4,6 @@ from typing import Final
 
 from mappings.core.result import Issue
 from mappings.core.times import NotATime, parse
-from mappings.xds.datatypes import unique_id_to_identifier
 from mappings.xds.metadata import (
     CLASS_CODE,
     CONFIDENTIALITY_CODE,
@@ -56,9 +55,6 @@ def _unreadable(found: RegistryObject) -> list[str]:
     told = [f"has a {name} that is no time" for name in _TIMES if not _is_time(found.slot(name))]
     if (size := found.slot("size")) and not size.isdecimal():
         told.append("has a size that is no number")
-    source = found.identifiers.get(SOURCE_ID, "")
-    if found.kind == "SubmissionSet" and source and unique_id_to_identifier(source) is None:
-        told.append("has a sourceId that is no OID")
     return told
 
 

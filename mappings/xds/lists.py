@@ -31,7 +31,9 @@ def submission_set_to_list(
     authors = [a for slots in found.authors if (a := author_to_reference(slots, patient, context))]
     author = next(iter(authors), None)
     extensions = [_designation(code) for code in found.codes(CONTENT_TYPE_CODE)]
-    if source_id := unique_id_to_identifier(found.identifiers.get(SOURCE_ID, "")):
+    if sent := found.identifiers.get(SOURCE_ID, ""):
+        # Some senders have none that is an OID: test tools, too.
+        source_id = unique_id_to_identifier(sent) or {"value": sent}
         extensions.append({"url": EXTENSION + "ihe-sourceId", "valueIdentifier": source_id})
     if author and _is_organization(author, context):  # List.source cannot be one
         extensions.append({"url": EXTENSION + "ihe-authorOrg", "valueReference": author})

@@ -122,7 +122,6 @@ def _with(text: str, other: str) -> Callable[[Submission], tuple[bytes, str]]:
             _with("20240312092000", "yesterday"),
             "XDSRepositoryMetadataError",
         ),
-        (Submission(), _with('"1.2.250.1.999.41"', '"129.6.58"'), "XDSRepositoryMetadataError"),
         (
             Submission(associations=[(RPLC, "Document01", "urn:uuid:0a000000-0000-4000-8000-000000000041")]),
             Submission.mtom,

@@ -47,3 +47,21 @@ def test_a_patient_id_has_no_type_but_at_the_source(live: Live, sent: str) -> No
     [entry] = answer.all("ExtrinsicObject")
     assert answer.values("ExternalIdentifier", "value")[0] == bare
     assert slot(entry, "sourcePatientId") == [f"{bare}{sent}"]
+
+
+@pytest.mark.parametrize("source", ["1.2.250.1.999.41", "129.6.58.92.1.1"])
+def test_a_source_id_is_told_whatever_it_is(live: Live, source: str) -> None:
+    submission = Submission()
+    body, content_type = submission.mtom()
+    body = body.replace(b'value="1.2.250.1.999.41"', f'value="{source}"'.encode())
+    assert post(f"{live.origin}/xds/repository", body, content_type).registry_status == "Success"
+    answer = ask(
+        live.origin,
+        "FindSubmissionSets",
+        {
+            "$XDSSubmissionSetPatientId": quoted(submission.patient.replace("&amp;", "&")),
+            "$XDSSubmissionSetStatus": quoted(s.APPROVED),
+            "$XDSSubmissionSetSourceId": quoted(source),
+        },
+    )
+    assert source in answer.values("ExternalIdentifier", "value")

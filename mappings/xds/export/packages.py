@@ -92,9 +92,16 @@ def package_authors(found: Element, resolve: Resolve) -> list[metadata.Slots]:
 
 
 def source_id(found: Element, register: Register) -> str:
-    """The OID of who submitted; this server's own where it is not said."""
+    """The OID (or what was sent as that) of who submitted; this server's own where it is not said."""
     sources = (e.get("valueIdentifier", {}) for e in _extensions(found, f"{EXTENSION}ihe-sourceId"))
-    return next((oid for source in sources if (oid := datatypes.unique_id(source))), register.authority)
+    told = (datatypes.unique_id(source) or _bare(source) for source in sources)
+    return next((oid for oid in told if oid), register.authority)
+
+
+def _bare(identifier: Element) -> str:
+    """The value of an identifier of no system."""
+    value = "" if "system" in identifier else str(identifier.get("value", ""))
+    return value.removeprefix("urn:oid:")
 
 
 def _slots(found: Element, is_set: bool, resolve: Resolve) -> metadata.Slots:
