@@ -13,6 +13,7 @@ from lxml import etree
 from fhirserver.feeds.envelope import Envelope, open_envelope
 from fhirserver.feeds.lookup import find, identifier_key
 from fhirserver.feeds.receive import Receipt
+from fhirserver.xds import references
 from fhirserver.xds.request import SOAPRequest, XDSRefusal
 from fhirserver.xds.security import LOCATION
 from mappings.cda.xml import Node
@@ -89,7 +90,7 @@ async def answer_of(receipt: Receipt, request: SOAPRequest, side: str) -> Node:
 
 
 async def _checked(envelope: Envelope, request: SOAPRequest) -> Envelope:
-    """The envelope with what the settings refuse or hold at the door; what a person replays passes."""
+    """The envelope with what is refused or held at the door; what a person replays passes."""
     try:
         metadata = metadata_of(copy.deepcopy(metadata_node(request.body)))
     except Unreadable:
@@ -103,6 +104,10 @@ async def _checked(envelope: Envelope, request: SOAPRequest) -> Envelope:
         missing := missing_attributes(metadata, f"XDS{side}MetadataError")
     ):
         return replace(envelope, issues=(*envelope.issues, *missing), refusal="AE")
+    if dangling := references.dangling(metadata, f"XDS{side}MetadataError"):
+        return replace(envelope, issues=(*envelope.issues, *dangling), refusal="AE")
+    if foreign := await references.foreign(metadata, request.server):
+        return replace(envelope, issues=(*envelope.issues, *foreign), held=True)
     if settings.xds_unknown_patients == "hold" and not await _is_known(metadata, request):
         text = "The patient is not known here"
         issue = Issue("error", "not-found", text, "patientId", "XDSUnknownPatientId")

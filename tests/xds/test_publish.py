@@ -173,6 +173,42 @@ def test_what_is_refused_says_why_and_stores_nothing(
     assert documents(client, submission.entries[0].unique_id) == []
 
 
+MEMBER = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
+NOBODY = "urn:uuid:0a000000-0000-4000-8000-000000000042"
+
+
+@pytest.mark.parametrize(
+    ("association", "code"),
+    [
+        ((MEMBER, "SubmissionSet01", "Document99"), "UnresolvedReferenceException"),
+        ((MEMBER, "SubmissionSet01", NOBODY), "UnresolvedReferenceException"),
+        ((MEMBER, NOBODY, "Document01"), "UnresolvedReferenceException"),
+        ((RPLC, "Document01", "Document01"), "XDSRepositoryMetadataError"),
+    ],
+)
+def test_an_association_names_what_is_there(
+    repository: str, client: httpx2.Client, association: tuple[str, str, str], code: str
+) -> None:
+    submission = Submission(associations=[association])
+    assert submission.send(repository).codes == [code]
+    assert documents(client, submission.entries[0].unique_id) == []
+
+
+def test_a_member_of_another_patient_is_refused(repository: str) -> None:
+    uuid = f"urn:uuid:0a000000-0000-4000-8000-{number():0>12}"
+    assert Submission([Entry(id=uuid)]).send(repository).registry_status == "Success"
+    answer = Submission(associations=[(MEMBER, "SubmissionSet01", uuid)]).send(repository)
+    assert answer.codes == ["XDSPatientIdDoesNotMatch"]
+
+
+def test_a_member_that_comes_later(repository: str) -> None:
+    uuid = f"urn:uuid:0a000000-0000-4000-8000-{number():0>12}"
+    early = Submission(associations=[(MEMBER, "SubmissionSet01", uuid)])
+    assert early.send(repository).codes == ["UnresolvedReferenceException"]
+    assert Submission([Entry(id=uuid)], patient=early.patient).send(repository).registry_status == "Success"
+    assert early.send(repository).registry_status == "Success"
+
+
 def test_a_document_without_an_entry(repository: str) -> None:
     submission = Submission()
     body = submission.inline().replace(
