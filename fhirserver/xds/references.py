@@ -16,6 +16,9 @@ from mappings.xds.metadata import Association, Metadata
 
 _UNRESOLVED: Final = "UnresolvedReferenceException"
 _MISMATCH: Final = "XDSPatientIdDoesNotMatch"
+_DEPRECATED: Final = "XDSRegistryDeprecatedDocumentError"
+_ON_CURRENT: Final = frozenset(("APND", "XFRM", "XFRM_RPLC"))
+"""Relations to what is Approved; of a replacement is decided when it is processed."""
 
 
 def dangling(metadata: Metadata, fault: str) -> list[Issue]:
@@ -34,7 +37,8 @@ def dangling(metadata: Metadata, fault: str) -> list[Issue]:
 
 
 async def foreign(metadata: Metadata, server: Server) -> list[Issue]:
-    """Registered members and folders that are not here, or another patient's; relations are looked at later.
+    """Registered members and folders that are not here or another patient's; what is added to a document that
+    was replaced.
 
     Raises:
         Unavailable.
@@ -42,7 +46,7 @@ async def foreign(metadata: Metadata, server: Server) -> list[Issue]:
     own = _own(metadata)
     asked: dict[str, Association] = {}
     for each in metadata.associations:
-        if each.type == "HasMember":
+        if each.type == "HasMember" or each.type in _ON_CURRENT:
             asked |= {name.lower(): each for name in (each.source, each.target) if name not in own}
     if not asked or cx_to_identifier(metadata.submission_set.patient_id) is None:
         return []  # the mapping says why it cannot be taken
@@ -52,10 +56,13 @@ async def foreign(metadata: Metadata, server: Server) -> list[Issue]:
     issues = []
     for name, association in asked.items():
         named = next((each for each in found if name in _names(each)), None)
-        if named is None:
+        is_member = association.type == "HasMember"
+        if named is None and is_member:
             text, fault = f"There is nothing with the entryUUID {name}", _UNRESOLVED
-        elif named.get("subject", {}).get("reference") not in patients:
+        elif named and is_member and named.get("subject", {}).get("reference") not in patients:
             text, fault = f"What has the entryUUID {name} is another patient's", _MISMATCH
+        elif named and not is_member and named.get("status") != "current":
+            text, fault = f"{association.type} of a document that is not current: {name}", _DEPRECATED
         else:
             continue
         issues.append(Issue("error", "not-found", text, _where(association), fault))

@@ -201,6 +201,19 @@ def test_a_member_of_another_patient_is_refused(repository: str) -> None:
     assert answer.codes == ["XDSPatientIdDoesNotMatch"]
 
 
+@pytest.mark.parametrize("type", ["APND", "XFRM", "XFRM_RPLC"])
+def test_nothing_is_added_to_what_was_replaced(repository: str, type: str) -> None:
+    uuid = f"urn:uuid:0a000000-0000-4000-8000-{number():0>12}"
+    added = ("urn:ihe:iti:2007:AssociationType:" + type, "Document01", uuid)
+    first = Submission([Entry(id=uuid)])
+    for associations in ([], [(RPLC, "Document01", uuid)]):
+        entries = [Entry()] if associations else first.entries
+        answer = Submission(entries, first.patient, associations=associations).send(repository)
+        assert answer.registry_status == "Success"
+    late = Submission(patient=first.patient, associations=[added])
+    assert late.send(repository).codes == ["XDSRegistryDeprecatedDocumentError"]
+
+
 def test_a_member_that_comes_later(repository: str) -> None:
     uuid = f"urn:uuid:0a000000-0000-4000-8000-{number():0>12}"
     early = Submission(associations=[(MEMBER, "SubmissionSet01", uuid)])
