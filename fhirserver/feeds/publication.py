@@ -146,6 +146,22 @@ def _check_source_patient(part: mhd.Part, subject: mhd.Subject | None) -> None:
         raise _refusal("XDSPatientIdDoesNotMatch: the patient at the source has another INS", place)
 
 
+async def check_members(submission: mhd.Submission, subject: mhd.Subject | None, server: Server) -> None:
+    """Raises Unprocessable where a list of the submission has another patient's document as a member."""
+    places: dict[tuple[str, str], str] = {}
+    for part in submission.lists:
+        for index, entry in enumerate(part.resource.get("entry", ())):
+            parsed = reference.parse(str(entry["item"].get("reference", "")), server.base_url)
+            if parsed.type == "DocumentReference" and parsed.id and parsed.base in ("", server.base_url):
+                places.setdefault((parsed.type, parsed.id), f"{part.place}.entry[{index}].item")
+    if not places or subject is None:
+        return
+    for address, found in (await find_ids(list(places), server)).items():
+        about = found.resource.get("subject", {}).get("reference")
+        if about and about != subject.reference:
+            raise _refusal("XDSPatientIdDoesNotMatch: the member is another patient's", places[address])
+
+
 async def name_targets(submission: mhd.Submission, server: Server) -> mhd.Submission:
     """The submission whose documents name what they relate to by identifier, as other channels do.
 

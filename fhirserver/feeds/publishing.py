@@ -23,7 +23,14 @@ from fhirserver.errors import (
 from fhirserver.feeds import mapping
 from fhirserver.feeds.classes import classify
 from fhirserver.feeds.merge import point
-from fhirserver.feeds.publication import addressed, check_parts, find_subject, is_apart, name_targets
+from fhirserver.feeds.publication import (
+    addressed,
+    check_members,
+    check_parts,
+    find_subject,
+    is_apart,
+    name_targets,
+)
 from fhirserver.feeds.resolve import Resolved, resolve
 from fhirserver.interactions import claims, prepare
 from fhirserver.interactions.bundle import answer, process, read_entry
@@ -195,6 +202,7 @@ class Publishing:
 
     async def _store(self, bundle: Resource, submission: mhd.Submission, request: Request) -> _Done:
         subject = await find_subject(submission, self._server)
+        await check_members(submission, subject, self._server)
         submission = await name_targets(submission, self._server)
         source = mapping.source_of(SOURCE, self._settings)
         mapped = await asyncio.to_thread(

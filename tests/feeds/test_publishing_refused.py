@@ -202,6 +202,23 @@ def test_a_document_of_another_patient_is_refused(client: httpx2.Client, person:
     assert client.get(f"/List?patient={other.reference}").json()["total"] == 0
 
 
+def test_a_member_of_another_patient_is_refused(client: httpx2.Client, person: Person) -> None:
+    client.post("", json=person.submission())
+    theirs = client.get(f"/DocumentReference?patient={person.reference}").json()["entry"][0]["resource"]
+    other = Person(client)
+    bundle = other.submission()
+    bundle["entry"][0]["resource"]["entry"].append(
+        {"item": {"reference": f"DocumentReference/{theirs['id']}"}}
+    )
+    answer = client.post("", json=bundle)
+    assert answer.status_code == 422
+    [(text, place)] = issues(answer)
+    assert (text.partition(":")[0], place) == (
+        "XDSPatientIdDoesNotMatch",
+        "Bundle.entry[0].resource.entry[1].item",
+    )
+
+
 def test_a_submission_set_is_not_used_twice(client: httpx2.Client, person: Person) -> None:
     first, second = person.submission(), person.submission()
     client.post("", json=first)
