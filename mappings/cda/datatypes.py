@@ -32,6 +32,7 @@ _ABSENT_REASON = {
 }
 """v3 NullFlavor -> data-absent-reason."""
 
+_HL7_SYSTEMS = tuple(f"http://terminology.hl7.org/CodeSystem/{version}-" for version in ("v2", "v3"))
 _OFFSET = re.compile(r"[+-][0-9]+$")
 _ADDRESS_USE = {
     "H": "home",
@@ -130,13 +131,21 @@ def cd_to_codings(node: Node, context: Context) -> list[Element]:
 
 
 def cd_to_codeable_concept(node: Node | None, context: Context) -> Element | None:
-    """CD/CE/CV -> CodeableConcept; None when there is neither a code nor a text."""
+    """CD/CE/CV -> CodeableConcept; None when there is neither a code nor a text.
+
+    The words that a sender has for a code of HL7's are the text where there is no other: the code's own
+    display is HL7's.
+    """
     if node is None:
         return None
     concept: Element = {}
-    if codings := cd_to_codings(node, context):
+    codings = cd_to_codings(node, context)
+    words = [c.pop("display", "") for c in codings if c.get("system", "").startswith(_HL7_SYSTEMS)]
+    if codings:
         concept["coding"] = codings
-    if text := context.text(node.find("originalText")) or ("" if codings else node.get("displayName", "")):
+    if not codings:
+        words = [node.get("displayName", "")]
+    if text := context.text(node.find("originalText")) or "; ".join(dict.fromkeys(filter(None, words))):
         concept["text"] = text
     return concept or None
 

@@ -168,7 +168,7 @@ def _performers(node: Node, context: Context) -> list[Element]:
 def _protocol(node: Node, code: Element, context: Context) -> list[Element]:
     """The rank of the dose and the series; R4 wants a dose number wherever there is a series."""
     coding: Element = next(iter(code.get("coding", [])), {})
-    series = coding.get("display") or coding["code"] if coding.get("code") in _SERIES else None
+    series = code.get("text") or coding["code"] if coding.get("code") in _SERIES else None
     number: Element = {}
     for observation in related(node, _DOSE_NUMBER, context):
         value = observation.find("value")

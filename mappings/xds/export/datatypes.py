@@ -172,7 +172,8 @@ def ce(concept: Element) -> str:
     coding = next(iter(concept.get("coding", ())), None)
     if coding is None:
         return escape(concept.get("text", ""))
-    parts = (coding.get("code", ""), coding.get("display", ""), oid_of_system(coding.get("system", "")))
+    words = coding.get("display", "") or concept.get("text", "")
+    parts = (coding.get("code", ""), words, oid_of_system(coding.get("system", "")))
     return "^".join(escape(part) for part in parts).rstrip("^")
 
 

@@ -11,7 +11,7 @@ from tests.xds.assertions import SAML, WSSE, assertion
 
 
 def test_all_that_it_says() -> None:
-    found = read_assertion(assertion())
+    found = read_assertion(assertion(minutes=5))
     assert (found.subject_id, found.name) == ("899912345678", "KERGOAT-TEST Yann")
     assert found.subject == {"system": "urn:oid:1.2.250.1.71.4.2.1", "value": "899912345678"}
     assert found.structure == {"system": "urn:oid:1.2.250.1.71.4.2.2", "value": "1350000099"}
