@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from fhirserver.feeds import documents
 from fhirserver.feeds.changes import check_patients, check_stored
 from fhirserver.feeds.entries import Entry, fold, join, leave_out_types
+from fhirserver.feeds.filing import extended, folders
 from fhirserver.feeds.identity import (
     check_identity,
     find_patient,
@@ -99,7 +100,8 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     check_patients(work.entries)
     check_subjects(work.entries, effects.moved, work.issues)
     gone = _relate_documents(work)
-    work.updates |= await _taken_back(gone, work, server)
+    await _file(gone, work, server)
+    work.updates |= await _taken_back([found.stored.reference for found, _ in gone], work, server)
     deleted, remarks = await withdrawn(work.entries, server)
     work.issues += remarks
     work.updates |= await _taken_back(deleted, work, server, in_error=True)
@@ -202,8 +204,9 @@ def _late(work: _Work) -> set[str]:
     return {e.url for e in sent if documents.is_late(point(e.resource, stored), work.related)}
 
 
-def _relate_documents(work: _Work) -> list[str]:
-    """Point documents at each other; the references of those that are no longer valid for others' sake."""
+def _relate_documents(work: _Work) -> list[tuple[Found, str]]:
+    """Point documents at each other; those that are no longer valid, and the reference (or fullUrl) of what
+    each is replaced by."""
     gone = []
     sent = [entry for entry in work.entries if entry.type == "DocumentReference"]
     beside = {e.found.stored.reference: e.found for e in sent if e.found and e.is_stored}
@@ -216,11 +219,25 @@ def _relate_documents(work: _Work) -> list[str]:
             entry.resource = related.document
             for found in related.replaced:
                 _update(found, superseded, work)
-                gone.append(found.stored.reference)
+                gone.append((found, work.targets.get(entry.url, entry.url)))
             if related.replaced_by is not None:
                 here, master = work.targets.get(entry.url, entry.url), own.get("masterIdentifier")
                 _update(related.replaced_by, lambda later: replacing(later, here, master), work)  # noqa: B023  # called at once
     return gone
+
+
+async def _file(gone: list[tuple[Found, str]], work: _Work, server: Server) -> None:
+    """Put what replaces documents into the folders of these."""
+    for folder, members in await folders(gone, server):
+        sent = [
+            e
+            for e in work.entries
+            if e.asserts and e.found and e.found.stored.reference == folder.stored.reference
+        ]
+        for entry in sent:
+            entry.resource = extended(entry.resource, members)
+        if not sent:
+            _update(folder, lambda found: extended(found, members), work)  # noqa: B023  # called at once
 
 
 def _update(found: Found, change: Callable[[Resource], Resource], work: _Work) -> None:

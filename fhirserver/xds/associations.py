@@ -6,7 +6,7 @@ from typing import Final
 
 from fhirserver.model.json import Resource
 from fhirserver.server import Server
-from fhirserver.xds.lookup import TOGETHER, by_reference, search
+from fhirserver.xds.lookup import TOGETHER, by_entry_uuid, by_reference, search
 from mappings.cda.datatypes import URI
 from mappings.core.codes import UUID
 from mappings.xds import export
@@ -61,10 +61,11 @@ async def members(resources: Iterable[Resource], server: Server) -> list[Associa
     lists = [each for each in resources if export.kind_of(each) in ("SubmissionSet", "Folder")]
     items = [(each, entry.get("item", {})) for each in lists for entry in each.get("entry", ())]
     known = await by_reference((item["reference"] for _, item in items if "reference" in item), server)
+    known |= await _by_name([item for _, item in items], server)
     found = []
     for each, item in items:
-        other = known.get(item.get("reference", ""))
         named = str(item.get("identifier", {}).get("value", ""))
+        other = known.get(item.get("reference", named))
         if other is not None and export.kind_of(other):
             target = export.entry_id(other)
         elif "reference" not in item and UUID.fullmatch(named.removeprefix("urn:uuid:")):
@@ -75,6 +76,26 @@ async def members(resources: Iterable[Resource], server: Server) -> list[Associa
         status = ("Original" if "reference" in item else "Reference") if is_set else ""
         found.append(Association("HasMember", export.entry_id(each), target, status, each, other))
     return found
+
+
+async def _by_name(items: Iterable[Resource], server: Server) -> dict[str, Resource]:
+    """The documents that a submission names as members by their entryUUIDs: others have registered them."""
+    wanted = {
+        value
+        for item in items
+        if "reference" not in item
+        and UUID.fullmatch(
+            (value := str(item.get("identifier", {}).get("value", ""))).removeprefix("urn:uuid:")
+        )
+    }
+    documents = await by_entry_uuid("DocumentReference", wanted, server) if wanted else []
+    return {uuid: each for each in documents for uuid in (_uuids(each) & wanted)}
+
+
+def _uuids(document: Resource) -> set[str]:
+    """Its entryUUIDs, former ones too."""
+    values = {str(identifier.get("value", "")) for identifier in document.get("identifier", ())}
+    return values | {export.entry_id(document)}
 
 
 async def relations(documents: Iterable[Resource], server: Server) -> list[Association]:

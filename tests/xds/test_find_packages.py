@@ -47,7 +47,8 @@ FOLDERS_OF = {"$XDSFolderPatientId": WHO, "$XDSFolderStatus": quoted(s.APPROVED)
             ["Dossier"],
         ),
         ("FindFolders", {**FOLDERS_OF, "$XDSFolderCodeList": quoted("ALD^^1.2.250.1.999.35.20")}, []),
-        ("FindFolders", {**FOLDERS_OF, "$XDSFolderLastUpdateTimeFrom": "2025"}, []),
+        ("FindFolders", {**FOLDERS_OF, "$XDSFolderLastUpdateTimeFrom": "2025"}, ["Dossier"]),
+        ("FindFolders", {**FOLDERS_OF, "$XDSFolderLastUpdateTimeTo": "2025"}, []),
         ("GetFolders", {"$XDSFolderEntryUUID": quoted(FOLDER)}, ["Dossier"]),
         ("GetFolders", {"$XDSFolderUniqueId": quoted(f"{ROOT}.201")}, ["Dossier"]),
         ("GetFolders", {"$XDSFolderEntryUUID": quoted(SETS[0])}, []),
@@ -56,7 +57,8 @@ FOLDERS_OF = {"$XDSFolderPatientId": WHO, "$XDSFolderStatus": quoted(s.APPROVED)
         ("GetSubmissionSets", {"$uuid": quoted(B), "$XDSAssociationStatus": quoted(s.DEPRECATED)}, []),
         ("GetFoldersForDocument", {"$XDSDocumentEntryEntryUUID": quoted(A)}, ["Dossier"]),
         ("GetFoldersForDocument", {"$XDSDocumentEntryUniqueId": quoted(f"{ROOT}.2^B")}, ["Dossier"]),
-        ("GetFoldersForDocument", {"$XDSDocumentEntryEntryUUID": quoted(C)}, []),
+        ("GetFoldersForDocument", {"$XDSDocumentEntryEntryUUID": quoted(C)}, ["Dossier"]),
+        ("GetFoldersForDocument", {"$XDSDocumentEntryEntryUUID": quoted(D)}, []),
     ],
 )
 def test_packages(stocked: Live, query: str, parameters: Parameters, expected: list[str]) -> None:
@@ -81,7 +83,8 @@ def test_attributes_of_a_submission_set(stocked: Live) -> None:
 
 
 OF_FIRST = {("HasMember", SETS[0], target) for target in (A, B, FOLDER)}
-OF_FOLDER = {("HasMember", FOLDER, target) for target in (A, B)}
+OF_FOLDER = {("HasMember", FOLDER, target) for target in (A, B, C)}
+"""C has replaced A."""
 OF_SECOND = {("HasMember", SETS[1], target) for target in (B, C, D)}
 RELATED = {("RPLC", C, A), ("IsSnapshotOf", C, B)}
 TYPES = quoted(f"{s.TYPE}RPLC", "urn:ihe:iti:2010:AssociationType:IsSnapshotOf", s.HAS_MEMBER)
@@ -112,7 +115,12 @@ TYPES = quoted(f"{s.TYPE}RPLC", "urn:ihe:iti:2010:AssociationType:IsSnapshotOf",
             "A",
             {("HasMember", SETS[0], A), ("HasMember", FOLDER, A), ("RPLC", C, A)},
         ),
-        ("GetAssociations", {"$uuid": quoted(C)}, "", {*RELATED, ("HasMember", SETS[1], C)}),
+        (
+            "GetAssociations",
+            {"$uuid": quoted(C)},
+            "",
+            {*RELATED, *(("HasMember", list, C) for list in (SETS[1], FOLDER))},
+        ),
         ("GetAssociations", {"$uuid": quoted(FOLDER)}, "", {*OF_FOLDER, ("HasMember", SETS[0], FOLDER)}),
         ("GetAssociations", {"$uuid": quoted(C), "$XDSAssociationStatus": quoted(s.DEPRECATED)}, "", set()),
         (
@@ -125,7 +133,7 @@ TYPES = quoted(f"{s.TYPE}RPLC", "urn:ihe:iti:2010:AssociationType:IsSnapshotOf",
             "GetSubmissionSetAndContents",
             {"$XDSSubmissionSetEntryUUID": quoted(SETS[0])},
             "AB",
-            OF_FIRST | OF_FOLDER,
+            OF_FIRST | OF_FOLDER - {("HasMember", FOLDER, C)},
         ),
         (
             "GetSubmissionSetAndContents",
@@ -136,7 +144,12 @@ TYPES = quoted(f"{s.TYPE}RPLC", "urn:ihe:iti:2010:AssociationType:IsSnapshotOf",
             "B",
             {("HasMember", SETS[0], B), ("HasMember", SETS[0], FOLDER), ("HasMember", FOLDER, B)},
         ),
-        ("GetFolderAndContents", {"$XDSFolderEntryUUID": quoted(FOLDER)}, "AB", OF_FOLDER),
+        (
+            "GetFolderAndContents",
+            {"$XDSFolderEntryUUID": quoted(FOLDER)},
+            "ABC",
+            {*OF_FOLDER, ("RPLC", C, A), ("IsSnapshotOf", C, B)},
+        ),
         (
             "GetFolderAndContents",
             {
