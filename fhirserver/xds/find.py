@@ -14,6 +14,7 @@ from fhirserver.xds.associations import Association
 from fhirserver.xds.criteria import ENTRY, FOLDER, SET
 from fhirserver.xds.listing import listing
 from fhirserver.xds.lookup import by_entry_uuid, by_unique_id, too_many
+from fhirserver.xds.records import check_record
 from fhirserver.xds.request import SOAPRequest, XDSRefusal
 from fhirserver.xds.versions import versions
 from mappings.cda.xml import Node
@@ -44,7 +45,10 @@ async def find(request: SOAPRequest) -> Node:
     server = request.server
     found = await _QUERIES[query.stored.name](query, server)
     subjects = {each.get("subject", {}).get("reference", "") for each in found.resources}
-    request.touched.extend(sorted(name for name in subjects if name.startswith("Patient/")))
+    ends = (end for link in found.associations for end in (link.one, link.other) if end is not None)
+    linked = {each.get("subject", {}).get("reference", "") for each in ends}
+    request.touched.extend(sorted(name for name in subjects | linked if name.startswith("Patient/")))
+    await check_record(request)
     names_patient = any(name.endswith("atientId") for name in query.values)
     if len(subjects) > 1 and query.return_type == LEAF_CLASS and not names_patient:
         text = "The objects are of several patients: ask for those of one, or for ObjectRefs"

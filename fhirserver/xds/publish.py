@@ -6,7 +6,7 @@ Provide and Register Document Set-b (ITI-41), Register Document Set-b (ITI-42): 
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 from lxml import etree
 
@@ -14,10 +14,9 @@ from fhirserver.feeds.envelope import Envelope, open_envelope
 from fhirserver.feeds.lookup import find, identifier_key
 from fhirserver.feeds.receive import Receipt
 from fhirserver.xds import references
+from fhirserver.xds.records import other_patient
 from fhirserver.xds.request import SOAPRequest, XDSRefusal
-from fhirserver.xds.security import LOCATION
 from mappings.cda.xml import Node
-from mappings.core.identity import is_ins
 from mappings.core.result import Issue, Unreadable
 from mappings.xds.completeness import missing_attributes
 from mappings.xds.datatypes import cx_to_identifier
@@ -96,7 +95,7 @@ async def _checked(envelope: Envelope, request: SOAPRequest) -> Envelope:
     except Unreadable:
         return envelope  # the mapping says why
     settings = request.server.settings
-    if issue := _other_patient(metadata, request):
+    if issue := other_patient(metadata, request):
         refusal = "AE" if settings.xds_assertions == "require" else ""
         envelope = replace(envelope, issues=(*envelope.issues, issue), refusal=refusal)
     side = "Registry" if request.action == REGISTER else "Repository"
@@ -113,22 +112,6 @@ async def _checked(envelope: Envelope, request: SOAPRequest) -> Envelope:
         issue = Issue("error", "not-found", text, "patientId", "XDSUnknownPatientId")
         return replace(envelope, issues=(*envelope.issues, issue), held=True)
     return envelope
-
-
-def _other_patient(metadata: Metadata, request: SOAPRequest) -> Issue | None:
-    """What is to be said where the assertion is about another patient than the submission."""
-    meant = request.assertion.patient if request.assertion else None
-    patient = cx_to_identifier(metadata.submission_set.patient_id)
-    if meant is None or patient is None:
-        return None
-    comparable = meant["system"] == patient["system"] or (is_ins(meant) and is_ins(patient))
-    if not comparable or meant["value"] == patient["value"]:
-        return None
-    severity: Literal["error", "warning"] = (
-        "error" if request.server.settings.xds_assertions == "require" else "warning"
-    )
-    text = "The assertion is about another patient than the submission"
-    return Issue(severity, "business-rule", text, LOCATION, "XDSPatientIdDoesNotMatch")
 
 
 async def _is_known(metadata: Metadata, request: SOAPRequest) -> bool:

@@ -8,6 +8,7 @@ from fhirserver.model.json import Resource
 from fhirserver.request import Request
 from fhirserver.server import Server
 from fhirserver.xds.lookup import by_unique_id
+from fhirserver.xds.records import check_record
 from fhirserver.xds.request import Answer, Attachment, SOAPRequest, XDSRefusal
 from mappings.cda.xml import Node
 from mappings.xds import export
@@ -52,6 +53,7 @@ async def retrieve(request: SOAPRequest) -> Answer:
         retrieved.append(found)
     if not retrieved:
         raise XDSRefusal(*errors)
+    await check_record(request)
     parts = [Attachment(each.part, each.media_type, each.content) for each in retrieved]
     return response(retrieved, errors), parts
 

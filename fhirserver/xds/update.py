@@ -7,24 +7,36 @@ import copy
 from dataclasses import replace
 from typing import Final
 
-from fhirserver.feeds.envelope import open_envelope
+from fhirserver.feeds.envelope import Envelope, open_envelope
 from fhirserver.xds.publish import answer_of
+from fhirserver.xds.records import other_patient
 from fhirserver.xds.request import SOAPRequest
 from mappings.cda.xml import Node
-from mappings.core.result import Issue, Unreadable
+from mappings.core.result import Unreadable
 from mappings.xds.completeness import missing_attributes
 from mappings.xds.metadata import metadata_of
 
 KIND: Final = "xds-update"
 
 
-def _missing(request: SOAPRequest) -> list[Issue]:
-    """What XDS requires and the metadata do not have: what is not sent would be gone."""
+def _checked(envelope: Envelope, request: SOAPRequest) -> Envelope:
+    """The envelope with what is refused at the door; what is not sent of metadata would be gone."""
     try:
         metadata = metadata_of(copy.deepcopy(request.body))
     except Unreadable:
-        return []  # processing says why
-    return missing_attributes(metadata, "XDSRegistryMetadataError")
+        return envelope  # processing says why
+    settings = request.server.settings
+    refusal = ""
+    issues = list(envelope.issues)
+    if issue := other_patient(metadata, request):
+        issues.append(issue)
+        refusal = "AE" if settings.xds_assertions == "require" else ""
+    if settings.xds_metadata == "complete" and (
+        missing := missing_attributes(metadata, "XDSRegistryMetadataError")
+    ):
+        issues += missing
+        refusal = "AE"
+    return replace(envelope, issues=tuple(issues), refusal=refusal or envelope.refusal)
 
 
 async def update(request: SOAPRequest) -> Node:
@@ -38,8 +50,7 @@ async def update(request: SOAPRequest) -> Node:
         open_envelope(KIND, request.message.envelope, request.origin.channel),
         event=request.action.rpartition(":")[2],
     )
-    if request.server.settings.xds_metadata == "complete" and (missing := _missing(request)):
-        envelope = replace(envelope, issues=(*envelope.issues, *missing), refusal="AE")
+    envelope = _checked(envelope, request)
     receipt = await request.receiver.receive(
         request.raw,
         KIND,

@@ -1,5 +1,6 @@
 """Assertions as a hospital's software makes them (VIHF), and who signs them; all invented."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -66,12 +67,19 @@ def signer(name: str, issuer: Signer | None = None, *, ca: bool = False, days: i
     return Signer(key, certificate, (issuer.certificate, *issuer.chain) if issuer else ())
 
 
-def assertion(id: str = "_a1", *, minutes: int = 240, purpose: str = "bris_de_glace") -> etree._Element:
-    """An unsigned assertion that is valid for so long."""
+def assertion(
+    id: str = "_a1",
+    *,
+    minutes: int = 240,
+    purpose: str = "bris_de_glace",
+    texts: Mapping[str, str] | None = None,
+) -> etree._Element:
+    """An unsigned assertion, valid for so long; ``texts`` stand in place of those of ``TEXTS``."""
     now = datetime.now(UTC)
     begins, ends = ((now + timedelta(minutes=m)).strftime("%Y-%m-%dT%H:%M:%SZ") for m in (-60, minutes))
-    texts = "".join(
-        f'<saml:Attribute Name="{name}"><saml:AttributeValue>{text.replace("&", "&amp;")}'
+    others = texts or {}
+    written = "".join(
+        f'<saml:Attribute Name="{name}"><saml:AttributeValue>{others.get(text, text).replace("&", "&amp;")}'
         "</saml:AttributeValue></saml:Attribute>"
         for name, text in TEXTS.items()
     )
@@ -83,7 +91,7 @@ def assertion(id: str = "_a1", *, minutes: int = 240, purpose: str = "bris_de_gl
         "<saml:Subject><saml:NameID>899912345678</saml:NameID></saml:Subject>"
         f'<saml:Conditions NotBefore="{begins}" NotOnOrAfter="{ends}"><saml:AudienceRestriction>'
         "<saml:Audience>urn:test</saml:Audience></saml:AudienceRestriction></saml:Conditions>"
-        f"<saml:AttributeStatement>{texts}"
+        f"<saml:AttributeStatement>{written}"
         f'<saml:Attribute Name="urn:oasis:names:tc:xacml:2.0:subject:role">{roles}</saml:Attribute>'
         f'<saml:Attribute Name="{_XSPA}purposeofuse">{wanted}</saml:Attribute>'
         "</saml:AttributeStatement></saml:Assertion>"

@@ -15,8 +15,9 @@ from fhirserver.settings import Settings, SettingsError
 from fhirserver.xds import signatures
 from tests.live import Live, free_port, serve
 from tests.xds.assertions import SAML, WSSE, Signer, assertion, header, signed, signer
-from tests.xds.messages import Answer, post
-from tests.xds.submissions import Submission
+from tests.xds.messages import RETRIEVE, Answer, envelope, post
+from tests.xds.registry import QUERY, quoted, request
+from tests.xds.submissions import XDSB, Entry, Submission, number
 
 AUTHORITY = signer("Authority (test)", ca=True)
 BETWEEN = signer("Intermediate (test)", AUTHORITY, ca=True)
@@ -131,6 +132,36 @@ SAME = "285077505601284^^^&amp;1.2.250.1.213.1.4.8&amp;ISO^NH"
 def test_whose_record_the_assertion_is_about(strict: Live, patient: str, codes: list[str]) -> None:
     answer = send(strict, signed(assertion(), PINNED), submission=Submission(patient=patient))
     assert answer.codes == codes
+
+
+@pytest.mark.parametrize("query", ["FindDocuments", "GetDocuments", "GetAssociations"])
+@pytest.mark.parametrize(("patient", "codes"), [(OTHER, ["XDSPatientIdDoesNotMatch"]), (SAME, [])])
+def test_whose_record_is_read(strict: Live, query: str, patient: str, codes: list[str]) -> None:
+    uuid = f"urn:uuid:0d000000-0000-4000-8000-{number():0>12}"
+    submission = Submission([Entry(id=uuid)], patient)
+    about = {"285077505601284^^^&1.2.250.1.213.1.4.10&ISO^NH": patient.replace("&amp;", "&")}
+    theirs = signed(assertion(texts=about), PINNED)
+    assert send(strict, theirs, submission=submission).registry_status == "Success"
+    parameters = {
+        "FindDocuments": {
+            "$XDSDocumentEntryPatientId": quoted(patient.replace("&amp;", "&")),
+            "$XDSDocumentEntryStatus": quoted("urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"),
+        },
+        "GetDocuments": {"$XDSDocumentEntryEntryUUID": quoted(uuid)},
+        "GetAssociations": {"$uuid": quoted(uuid)},
+    }[query]
+    ours = header(signed(assertion(), PINNED))
+    asked = post(f"{strict.origin}/xds/registry", envelope(QUERY, request(query, parameters), ours))
+    assert asked.codes == codes
+    assert (len(asked.all("RegistryObjectList")[0]) > 0) is not bool(codes)
+    body = (
+        f'<x:RetrieveDocumentSetRequest xmlns:x="{XDSB}"><x:DocumentRequest><x:RepositoryUniqueId>'
+        f"{strict.settings.xds_repository_id}</x:RepositoryUniqueId><x:DocumentUniqueId>"
+        f"{submission.entries[0].unique_id}</x:DocumentUniqueId></x:DocumentRequest>"
+        "</x:RetrieveDocumentSetRequest>"
+    )
+    got = post(f"{strict.origin}/xds/repository", envelope(RETRIEVE, body, ours))
+    assert (got.codes, bool(got.parts)) == (codes, not codes)
 
 
 def test_several_assertions(strict: Live) -> None:
