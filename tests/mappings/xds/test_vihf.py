@@ -34,7 +34,7 @@ def test_all_that_it_says() -> None:
     }
     assert found.not_before is not None
     assert found.not_on_or_after is not None
-    assert found.not_on_or_after - found.not_before == timedelta(hours=5)
+    assert found.not_on_or_after - found.not_before == timedelta(minutes=65)
 
 
 @pytest.mark.parametrize(
