@@ -3,20 +3,29 @@
 The messages of each transaction: IHE ITI TF-2 3.18.5.1, 3.41.5.1, 3.42.5.1, 3.43.5.1, 3.57.5.1.
 """
 
+import base64
 from collections.abc import Iterable
 from typing import Final
+
+from lxml import etree
 
 from fhirserver.model.json import Resource
 from fhirserver.request import Request
 from fhirserver.storage.documents import instant
 from fhirserver.storage.repository import now
 from fhirserver.xds.request import SOAPRequest
+from mappings.cda.xml import Node
 from mappings.core.bundle import prune
 from mappings.core.result import Element
+from mappings.xds.datatypes import cx_to_identifier
 from mappings.xds.ebrs import RegistryError
+from mappings.xds.metadata import SET_PATIENT_ID
 from mappings.xds.vihf import Assertion
 
 TYPE: Final = "AuditEvent"
+LONGEST_QUERY: Final = 64 * 1024
+"""Bytes of a query that is kept."""
+LONGEST_ID: Final = 1000
 _DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 _EVENT: Final = "urn:ihe:event-type-code"
 _KIND: Final = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
@@ -64,7 +73,7 @@ def audit_event(request: SOAPRequest, faults: list[str], recorded: str) -> Resou
             "purposeOfEvent": [_purpose(assertion)] if assertion else [],
             "agent": [_who(request), _here()],
             "source": {"observer": {"display": "fhirserver"}},
-            "entity": [*_entities(request.touched), *_patient_meant(request)],
+            "entity": [*_entities(request.touched), *_patient_meant(request), *_query(request)],
         }
     )
     return event
@@ -111,11 +120,38 @@ def _entities(touched: Iterable[str]) -> list[Element]:
 
 
 def _patient_meant(request: SOAPRequest) -> list[Element]:
-    """The patient whom the assertion names, where the transaction has touched none."""
-    patient = request.assertion.patient if request.assertion else None
-    if patient is None or any(reference.startswith("Patient/") for reference in request.touched):
+    """The patient whom the message or its assertion names, where the transaction has touched none."""
+    if any(reference.startswith("Patient/") for reference in request.touched):
+        return []
+    named = _patient_id(request.body)
+    patient = cx_to_identifier(named) if len(named) <= LONGEST_ID else None
+    patient = patient or (request.assertion.patient if request.assertion else None)
+    if patient is None:
         return []
     return [_entity({"type": "Patient", "identifier": patient}, *_ENTITIES["Patient"])]
+
+
+def _patient_id(body: Node) -> str:
+    """The patientId of a submission set, or of a stored query; "" where none is named."""
+    for node in body.iter("{*}ExternalIdentifier"):
+        if node.get("identificationScheme") == SET_PATIENT_ID:
+            return node.get("value") or ""
+    for node in body.iter("{*}Slot"):
+        if (node.get("name") or "").lower().endswith("patientid"):
+            return (node.findtext("{*}ValueList/{*}Value") or "").strip("'() \n")
+    return ""
+
+
+def _query(request: SOAPRequest) -> list[Element]:
+    """The stored query as it was asked, IHE ITI TF-2 3.18.5.1; one that is far too long is not kept."""
+    if not request.action.endswith(":RegistryStoredQuery"):
+        return []
+    asked = etree.tostring(request.body, with_tail=False)
+    if len(asked) > LONGEST_QUERY:
+        return []
+    id = next((q.get("id", "") for q in request.body.iter("{*}AdhocQuery")), "").strip()
+    what = {"identifier": {"value": id[:100]}}
+    return [_entity(what, "2", "24") | {"query": base64.b64encode(asked).decode("ascii")}]
 
 
 def _entity(what: Element, kind: str, role: str) -> Element:

@@ -1,5 +1,6 @@
 """Every transaction leaves an AuditEvent that FHIR clients can read."""
 
+import base64
 from typing import Any
 
 import httpx2
@@ -10,7 +11,8 @@ from fhirserver.xds.trace import EVENTS
 from tests.live import Live
 from tests.xds.assertions import assertion, header
 from tests.xds.messages import RETRIEVE, envelope, post
-from tests.xds.submissions import XDSB, Submission
+from tests.xds.registry import IDS, QUERY, quoted, request
+from tests.xds.submissions import XDSB, Entry, Submission
 
 
 def events(client: httpx2.Client, **parameters: str) -> list[dict[str, Any]]:
@@ -68,3 +70,31 @@ def test_what_was_asked_in_vain(live: Live, client: httpx2.Client) -> None:
     event = events(client, subtype="ITI-43", outcome="4")[0]
     assert event["outcomeDesc"] == "XDSDocumentUniqueIdError"
     assert event["entity"][0]["what"]["identifier"]["value"] == "285077505601284"
+
+
+def test_whose_record_was_asked_for_in_vain(live: Live, client: httpx2.Client) -> None:
+    submission = Submission([Entry(sha1="0" * 40)])
+    assert submission.send(f"{live.origin}/xds/repository").codes
+    failed = events(client, subtype="ITI-41", outcome="4")[0]
+    assert failed["entity"][0]["what"]["identifier"]["value"] == submission.patient.partition("^")[0]
+    body = request(
+        "FindDocuments",
+        {
+            "$XDSDocumentEntryPatientId": quoted(submission.patient.replace("&amp;", "&")),
+            "$XDSDocumentEntryStatus": quoted("urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"),
+        },
+    )
+    post(f"{live.origin}/xds/registry", envelope(QUERY, body))
+    patient, query = events(client, subtype="ITI-18")[0]["entity"]
+    assert patient["what"] == failed["entity"][0]["what"]
+    assert query["what"]["identifier"]["value"] == f"urn:uuid:{IDS['FindDocuments']}"
+    assert b"AdhocQueryRequest" in base64.b64decode(query["query"])
+
+
+def test_a_patient_id_that_is_none_is_not_kept(live: Live) -> None:
+    asked = {
+        "$XDSDocumentEntryPatientId": quoted(f"{'9' * 1_100_000}^^^&1.2.3&ISO"),
+        "$XDSDocumentEntryStatus": quoted("urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"),
+    }
+    answer = post(f"{live.origin}/xds/registry", envelope(QUERY, request("FindDocuments", asked)))
+    assert (answer.status, answer.all("ExtrinsicObject")) == (200, [])
