@@ -20,7 +20,7 @@ from mappings.xds import export
 from mappings.xds.datatypes import system_of_scheme
 from mappings.xds.export.ebrim import APPROVED, ARCHIVED, DELETED, DEPRECATED, STABLE
 from mappings.xds.export.packages import LIST_TYPES
-from mappings.xds.query import Query
+from mappings.xds.query import Query, is_open
 
 ENTRY: Final = "$XDSDocumentEntry"
 SET: Final = "$XDSSubmissionSet"
@@ -152,7 +152,7 @@ def times(query: Query, name: str, parameter: str) -> Pairs:
     """What may be within the times of a query: a day more, because FHIR has a day begin where people are."""
     pairs = []
     for end, prefix, more in ((f"{name}From", "ge", -_DAY), (f"{name}To", "lt", _DAY)):
-        if value := query.one(end):
+        if value := _limit(query, end):
             moment = datetime.fromisoformat(_instant(value))
             with suppress(OverflowError):  # before all, or after all, that could be found
                 pairs.append((parameter, prefix + (moment + more).isoformat()))
@@ -244,9 +244,14 @@ def _document_times(document: Resource) -> dict[str, str]:
     }
 
 
+def _limit(query: Query, name: str) -> str:
+    value = query.one(name)
+    return "" if is_open(name, value) else value
+
+
 def _is_within(time: str, query: Query, name: str) -> bool:
     """Whether a DTM is From or later and before To; it is its first moment: 2024 is 20240101000000."""
-    start, end = query.one(f"{name}From"), query.one(f"{name}To")
+    start, end = _limit(query, f"{name}From"), _limit(query, f"{name}To")
     if not (start or end):
         return True
     moment = time + _FIRST[len(time) :]

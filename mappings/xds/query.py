@@ -24,6 +24,7 @@ MOST_VALUES: Final = 1000
 """So many values a query names at most."""
 
 _STRING: Final = re.compile(r"'((?:[^']|'')*)'")
+_OPEN: Final = re.compile("(?:0000|9999)[0-9]{0,10}")
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[+-][0-9]{4})?")
 
 
@@ -154,7 +155,8 @@ def _checked(value: str, is_number: bool, parameter: Parameter) -> str:
     problem = ""
     match parameter.kind:
         case "time":
-            problem = "" if _is_time(value) else "a time (YYYY[MM[DD[hh[mm[ss]]]]])"
+            known = is_open(parameter.name, value) or _is_time(value)
+            problem = "" if known else "a time (YYYY[MM[DD[hh[mm[ss]]]]])"
         case "number":
             problem = "" if value in ("1", "2") else "1 or 2"
         case "code":
@@ -167,6 +169,11 @@ def _checked(value: str, is_number: bool, parameter: Parameter) -> str:
     if problem:
         raise NotAQuery("XDSRegistryError", f"A value of {parameter.name} is not {problem}", parameter.name)
     return f"urn:uuid:{value.lower().removeprefix('urn:uuid:')}" if parameter.kind == "uuid" else value
+
+
+def is_open(name: str, value: str) -> bool:
+    """Whether a time is no limit: up to the year 9999, from the year 0000."""
+    return bool(_OPEN.fullmatch(value)) and value.startswith("9999" if name.endswith("To") else "0000")
 
 
 def _is_time(value: str) -> bool:

@@ -94,6 +94,7 @@ def find(stocked: Live, statuses: Sequence[str] = (s.APPROVED,), **more: str | S
         (ANY, {"CreationTimeFrom": "202404", "CreationTimeTo": "202405"}, "B"),
         (ANY, {"CreationTimeFrom": "2024", "CreationTimeTo": "2025"}, "ECBA"),
         (ANY, {"CreationTimeFrom": "0001", "CreationTimeTo": "9998"}, "ECBA"),
+        (ANY, {"CreationTimeFrom": "0000", "CreationTimeTo": "99991231235959"}, "ECBA"),
         (ANY, {"CreationTimeFrom": "20240401000001", "CreationTimeTo": "20240402"}, ""),
         (ANY, {"CreationTimeTo": "20240501100060"}, "CBA"),
         (ANY, {"CreationTimeFrom": "'20240501120000+0200'"}, "EC"),
