@@ -78,6 +78,11 @@ class Change:
     def keys(self) -> set[str]:
         return {w.key for w in self.writes} | {f"lock:{lock.key}" for lock in self.locks}
 
+    def seen(self) -> set[tuple[str, int]]:
+        """The locks and versions that it was decided on; 0 where there was none."""
+        versions = ((w.key, w.retired["version"] if w.retired else 0) for w in self.writes)
+        return {*versions, *((f"lock:{lock.key}", lock.seen) for lock in self.locks)}
+
     @property
     def single(self) -> bool:
         """One insert of one document: atomic by itself, needs no transaction."""
@@ -165,25 +170,30 @@ class Committer:
         others = [(c, f) for c, f in batch if not c.single]
         if singles:
             await self._insert(singles)
-        if not others:
-            return
+        if others:
+            await self._apply_together(others)
+
+    async def _apply_together(self, batch: list[tuple[Change, asyncio.Future[None]]]) -> None:
+        """In one transaction; where one change spoils it, in halves, so that only that one fails."""
         try:
-            await self._transact(c for c, _ in others)
+            await self._transact(c for c, _ in batch)
         except Exception as error:
             cause = _translate(error)
-            if len(others) == 1 or isinstance(cause, Unavailable):
-                _fail([f for _, f in others], cause)
+            if len(batch) == 1 or isinstance(cause, Unavailable):
+                _fail([f for _, f in batch], cause)
                 return
-            # One of them spoiled the batch: each on its own, so that only that one fails.
-            for change, future in others:
-                try:
-                    await self._transact([change])
-                except Exception as own:
-                    _fail([future], _translate(own))
-                else:
-                    _succeed([future])
+            middle = len(batch) // 2
+            await self._apply_together(batch[:middle])
+            await self._apply_together(batch[middle:])
         else:
-            _succeed([f for _, f in others])
+            _succeed([f for _, f in batch])
+            self._overtaken(batch)
+
+    def _overtaken(self, done: list[tuple[Change, asyncio.Future[None]]]) -> None:
+        """Turn away what waits and has seen what these changes have just replaced: it would spoil a batch."""
+        replaced = {state for change, _ in done for state in change.seen()}
+        late = [future for change, future in self._waiting if not replaced.isdisjoint(change.seen())]
+        _fail(late, Conflict())
 
     async def _insert(self, singles: list[tuple[Change, asyncio.Future[None]]]) -> None:
         by_type: dict[str, list[tuple[Change, asyncio.Future[None]]]] = defaultdict(list)
