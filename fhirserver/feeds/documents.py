@@ -4,7 +4,7 @@ Which stored documents are meant, by uniqueId, entryUUID or setId; what becomes 
 ``interactions.documents``. IHE XDS: https://profiles.ihe.net/ITI/TF/Volume3/ch-4.2.html#4.2.2; MHD 4.2
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
@@ -70,7 +70,29 @@ def compare(sent: Resource, stored: Resource) -> Content:
         text += f" ({sent['masterIdentifier']['value']})"
         where = "DocumentReference.masterIdentifier"
         raise Held(text, Issue("error", "conflict", text, where, "XDSNonIdenticalHash"))
-    return Content(bool(common) and not changes, {came[h]: here[h] for h in common if came[h] and here[h]})
+    known = {came[h]: here[h] for h in common if came[h] and _is_kept(here[h])}
+    return Content(bool(common) and not changes, known)
+
+
+def with_files(stored: Resource, sent: Resource, files: Collection[str]) -> Resource:
+    """A document that was registered with its content elsewhere, when that comes: it is here from now on.
+
+    ``files`` are the fullUrls of the Binary entries that are sent.
+    """
+    came = {a["hash"]: a["url"] for a in attachments(sent) if "hash" in a and a.get("url") in files}
+    contents = []
+    for content in stored.get("content", ()):
+        attachment = content.get("attachment", {})
+        url = came.get(attachment.get("hash", ""), "")
+        if url and not _is_kept(attachment.get("url", "")):
+            content = {**content, "attachment": {**attachment, "url": url}}
+        contents.append(content)
+    return stored if contents == stored.get("content", []) else {**stored, "content": contents}
+
+
+def _is_kept(url: str) -> bool:
+    """Whether an attachment's content is stored here."""
+    return "Binary/" in url
 
 
 def _is_further(sent: Resource, stored: Resource) -> bool:

@@ -19,11 +19,11 @@ _DUPLICATE: Final = "XDSDuplicateUniqueIdInRegistry"
 
 @dataclass(slots=True)
 class Known:
-    """``targets`` are fullUrls of Binary entries and the stored Binary that each is; ``labelled`` the stored
-    documents, by reference, that get labels they lack."""
+    """``targets`` are fullUrls of Binary entries and the stored Binary that each is; ``completed`` the
+    stored documents, by reference, that get labels or content they lack."""
 
     targets: dict[str, str] = field(default_factory=dict)
-    labelled: dict[str, tuple[Found, Resource]] = field(default_factory=dict)
+    completed: dict[str, tuple[Found, Resource]] = field(default_factory=dict)
 
 
 def leave_out(entries: list[Entry], late: set[str]) -> Known:
@@ -39,6 +39,7 @@ def leave_out(entries: list[Entry], late: set[str]) -> Known:
     _check_submissions(entries)
     known = Known()
     urls = {entry.url for entry in entries if entry.type == "List" and entry.is_stored and not entry.asserts}
+    files = {entry.url for entry in entries if entry.type == "Binary"}
     for entry in entries:
         if entry.type != "DocumentReference" or not entry.found or not entry.found.resource:
             continue
@@ -47,9 +48,10 @@ def leave_out(entries: list[Entry], late: set[str]) -> Known:
         if content.known:
             entry.dropped = True
             urls.add(entry.url)
-            labelled = with_labels(entry.found.resource, entry.resource)
-            if labelled is not entry.found.resource:
-                known.labelled[entry.found.stored.reference] = (entry.found, labelled)
+            completed = with_labels(entry.found.resource, entry.resource)
+            completed = documents.with_files(completed, entry.resource, files)
+            if completed is not entry.found.resource:
+                known.completed[entry.found.stored.reference] = (entry.found, completed)
     for entry in entries:
         if entry.url in known.targets:
             entry.dropped, entry.id = True, ""

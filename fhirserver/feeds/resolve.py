@@ -89,7 +89,7 @@ async def resolve(mapped: Mapped, server: Server, seed: str, *, repeated: bool) 
     work.updates |= ended
     known = leave_out(work.entries, _late(work))
     work.targets = known.targets
-    work.updates |= known.labelled
+    work.updates |= known.completed
     for entry in work.entries:
         if entry.id:
             work.targets[entry.url] = f"{entry.type}/{entry.id}"

@@ -312,6 +312,19 @@ def test_metadata_alone_of_a_document_that_is_elsewhere(live: Live, client: http
     assert "data" not in attachment
 
 
+def test_a_document_that_comes_after_its_metadata(live: Live, client: httpx2.Client) -> None:
+    entry = Entry(slots={"repositoryUniqueId": "1.2.250.1.999.41.9"})
+    first = Submission([entry])
+    assert first.register(f"{live.origin}/xds/registry").registry_status == "Success"
+    came = Entry(unique_id=entry.unique_id)
+    for _ in range(2):
+        answer = Submission([came], first.patient).send(f"{live.origin}/xds/repository")
+        assert answer.registry_status == "Success"
+        (document,) = documents(client, entry.unique_id)
+        url = document["content"][0]["attachment"]["url"]
+        assert client.get(f"/{url}", headers={"Accept": "application/pdf"}).content == PDF
+
+
 @pytest.mark.parametrize(
     "slots",
     [
