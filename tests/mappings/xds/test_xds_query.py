@@ -73,10 +73,16 @@ def test_times(value: str) -> None:
     assert query.one("$XDSDocumentEntryCreationTimeFrom") == value.strip("'")
 
 
-@pytest.mark.parametrize("value", ["20240230", "202413", "24", "'hier'", "2024-01-31", "0000"])
+@pytest.mark.parametrize("value", ["20240230", "202413", "24", "'hier'", "2024-01-31", "9999"])
 def test_what_is_no_time(value: str) -> None:
     with pytest.raises(NotAQuery):
         read(FIND_DOCUMENTS, {**REQUIRED, "$XDSDocumentEntryCreationTimeFrom": [value]})
+
+
+@pytest.mark.parametrize(("end", "value"), [("From", "0000"), ("To", "9999"), ("To", "99991231235959")])
+def test_the_year_that_is_no_limit(end: str, value: str) -> None:
+    query = read(FIND_DOCUMENTS, {**REQUIRED, f"$XDSDocumentEntryCreationTime{end}": [value]})
+    assert query.one(f"$XDSDocumentEntryCreationTime{end}") == value
 
 
 def test_lists_that_all_count_stay_apart() -> None:
