@@ -8,12 +8,12 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from fhirserver.errors import PreconditionFailed, VersionConflict
 from fhirserver.feeds import status_update
 from fhirserver.feeds.lookup import Found, find, identifier_key, key_of, named
 from fhirserver.feeds.merge import point
 from fhirserver.feeds.resources import Done, perform_bundle
 from fhirserver.feeds.revision import find_revised, master_of, of_uuid, revise, where_of
+from fhirserver.feeds.rounds import in_rounds
 from fhirserver.interactions import assertions
 from fhirserver.interactions.authorship import Party, parties
 from fhirserver.model import json
@@ -39,8 +39,6 @@ from mappings.xds.update import (
 )
 from mappings.xds.vihf import Assertion, assertion_of, read_assertion
 
-ROUNDS: Final = 8
-"""So often is an update decided again because others changed what it is about."""
 _UPDATE: Final = {"system": assertions.NULLIFY["system"], "code": "UPDATE"}
 
 
@@ -107,7 +105,8 @@ async def perform(raw: bytes, item: Item, source: Source, server: Server) -> Don
     """
     update, security = await asyncio.to_thread(read_update, raw, item.content_type)
     stated = _assertion(security)
-    for round in range(ROUNDS):
+
+    async def attempt(_: int) -> Done:
         work = Work(update, server, Context(source, issues=list(update.issues)), item.id)
         if stated is not None:
             people = {(i["system"], i["value"]) for i in (stated.subject,) if i}
@@ -116,16 +115,11 @@ async def perform(raw: bytes, item: Item, source: Source, server: Server) -> Don
         bundle = await _bundle(work)
         if bundle is None:
             return Done("processed", work.context.issues)
-        try:
-            done = await perform_bundle(bundle, server)
-        except (PreconditionFailed, VersionConflict):
-            if round == ROUNDS - 1:
-                raise
-            await asyncio.sleep(0.005 * 2**round)
-            continue
+        done = await perform_bundle(bundle, server)
         warned = any(issue.severity != "information" for issue in work.context.issues)
         return Done("warnings" if warned else "processed", work.context.issues, done.references)
-    raise AssertionError("the last round returns or raises")
+
+    return await in_rounds(attempt)
 
 
 def _assertion(security: Node | None) -> Assertion | None:

@@ -8,9 +8,7 @@ import structlog
 
 from fhirserver.errors import (
     FHIRError,
-    MultipleMatches,
     NotFound,
-    PreconditionFailed,
     Unavailable,
     VersionConflict,
 )
@@ -22,15 +20,13 @@ from fhirserver.feeds.documents import ParentUnknown
 from fhirserver.feeds.lookup import find, find_ids, identifier_key, identifiers, token_key
 from fhirserver.feeds.mapping import map_input
 from fhirserver.feeds.resolve import Resolved, resolve
+from fhirserver.feeds.rounds import in_rounds
 from fhirserver.server import Server, where
 from fhirserver.settings import Settings
 from fhirserver.storage.items import Item, Outcome
 from fhirserver.storage.sources import SourceVersions
 from mappings.core.result import Held, Issue, Mapped, MappingError, Unmapped, Unreadable
 from mappings.hl7v2.structure import check_structure
-
-ROUNDS = 8
-"""So often is an input resolved again because others changed what it is about."""
 
 log = structlog.get_logger()
 
@@ -151,20 +147,14 @@ class Processing:
 
     async def _store(self, mapped: Mapped, seed: str, repeated: bool) -> tuple[Resolved, list[str]]:
         """Resolve and perform, again while others change what was read."""
-        for round in range(ROUNDS):
+
+        async def attempt(round: int) -> tuple[Resolved, list[str]]:
             resolved = await resolve(mapped, self._server, seed, repeated=repeated or round > 0)
             if resolved.bundle is None:
                 return resolved, []
-            try:
-                done = await resources.perform_bundle(resolved.bundle, self._server)
-                return resolved, done.references
-            except MultipleMatches:
-                raise
-            except (PreconditionFailed, VersionConflict):
-                if round == ROUNDS - 1:
-                    raise
-                await asyncio.sleep(0.005 * 2**round)
-        raise AssertionError("the last round returns or raises")
+            return resolved, (await resources.perform_bundle(resolved.bundle, self._server)).references
+
+        return await in_rounds(attempt)
 
 
 def _outcome(

@@ -15,10 +15,7 @@ from typing import NoReturn, TypeVar
 from fhirserver.errors import (
     BadRequest,
     Issue,
-    MultipleMatches,
-    PreconditionFailed,
     Unprocessable,
-    VersionConflict,
 )
 from fhirserver.feeds import mapping
 from fhirserver.feeds.classes import classify
@@ -32,6 +29,7 @@ from fhirserver.feeds.publication import (
     name_targets,
 )
 from fhirserver.feeds.resolve import Resolved, resolve
+from fhirserver.feeds.rounds import in_rounds
 from fhirserver.interactions import claims, prepare
 from fhirserver.interactions.bundle import answer, process, read_entry
 from fhirserver.interactions.criteria import single_match
@@ -51,8 +49,6 @@ from mappings.core.result import Mapped, MappingError
 from mappings.core.source import Source
 from mappings.mhd.submission import list_type
 
-ROUNDS = 8
-"""So often is a submission decided again because others changed what it is about."""
 SOURCE = "mhd"
 """Whose the local names in published documents are."""
 LIST, DOCUMENT = "urn:fhirserver:submission-set", "urn:fhirserver:document"
@@ -221,7 +217,8 @@ class Publishing:
         """Resolve and perform, with the entries beside the submission, again while others change what was
         read; the responses by fullUrl or by the names of the others."""
         seed = str(uuid.uuid4())
-        for round in range(ROUNDS):
+
+        async def attempt(round: int) -> tuple[Resolved, dict[str, Resource]]:
             try:
                 resolved = await resolve(mapped, self._server, seed, repeated=round > 0)
             except MappingError as error:
@@ -235,24 +232,13 @@ class Publishing:
                     named[name] = point(entry, resolved.targets)
                 else:
                     resolved.targets[name] = entry["request"]["url"]
-            transaction = {
-                "resourceType": "Bundle",
-                "type": "transaction",
-                "entry": list(named.values()),
-            }
+            transaction = {"resourceType": "Bundle", "type": "transaction", "entry": list(named.values())}
             headers = {**request.headers, "prefer": "return=minimal"}
-            try:
-                result = await process(transaction, replace(request, headers=headers), self._server)
-            except MultipleMatches:
-                raise
-            except (PreconditionFailed, VersionConflict):
-                if round == ROUNDS - 1:
-                    raise
-                await asyncio.sleep(0.005 * 2**round)
-                continue
+            result = await process(transaction, replace(request, headers=headers), self._server)
             responses = (entry["response"] for entry in json.stored(result.body).get("entry", []))
             return resolved, dict(zip(named, responses, strict=True))
-        raise AssertionError("the last round returns or raises")
+
+        return await in_rounds(attempt)
 
     # --- answer
 

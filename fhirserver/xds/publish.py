@@ -48,14 +48,7 @@ async def publish(request: SOAPRequest) -> Node:
         event=request.action.rpartition(":")[2],
     )
     envelope = await _checked(envelope, request)
-    receipt = await request.receiver.receive(
-        request.raw,
-        KIND,
-        request.origin,
-        content_type=request.content_type,
-        issues=request.remarks,
-        envelope=request.receiver.admit(envelope, request.origin),
-    )
+    receipt = await request.receive(KIND, envelope)
     return await answer_of(receipt, request, "Registry" if request.action == REGISTER else "Repository")
 
 

@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from fhirserver.feeds.envelope import Envelope
 from fhirserver.feeds.origin import Origin
-from fhirserver.feeds.receive import Receiver
+from fhirserver.feeds.receive import Receipt, Receiver
 from fhirserver.server import Server
 from mappings.cda.xml import Node
 from mappings.core.result import Issue
@@ -48,6 +49,17 @@ class SOAPRequest:
     remarks: Sequence[Issue] = ()
     touched: list[str] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+
+    async def receive(self, kind: str, envelope: Envelope) -> Receipt:
+        """Store the message as it came, and have it processed. Raises Unavailable."""
+        return await self.receiver.receive(
+            self.raw,
+            kind,
+            self.origin,
+            content_type=self.content_type,
+            issues=self.remarks,
+            envelope=self.receiver.admit(envelope, self.origin),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,4 @@ async def update(request: SOAPRequest) -> Node:
         event=request.action.rpartition(":")[2],
     )
     envelope = _checked(envelope, request)
-    receipt = await request.receiver.receive(
-        request.raw,
-        KIND,
-        request.origin,
-        content_type=request.content_type,
-        issues=request.remarks,
-        envelope=request.receiver.admit(envelope, request.origin),
-    )
-    return await answer_of(receipt, request, "Registry")
+    return await answer_of(await request.receive(KIND, envelope), request, "Registry")
