@@ -84,6 +84,21 @@ async def find_subject(submission: mhd.Submission, server: Server) -> mhd.Subjec
     return about
 
 
+async def knows_patient(document: Resource, server: Server) -> bool:
+    """Whether a document, which need not be valid, names a patient who is here. Raises Unavailable."""
+    match document.get("subject"):
+        case {"reference": str(url)}:
+            named = reference.parse(url, server.base_url)
+            wanted = [("Patient", named.id)] if named.type == "Patient" and named.is_local else []
+            return any(found.resource for found in (await find_ids(wanted, server)).values())
+        case {"identifier": {"value": str(value), **rest}} if value:
+            key = identifier_key("Patient", {"system": rest.get("system", ""), "value": value})
+            found = (await find([key], server)).get(key, [])
+            return any(one.resource for one in found)
+        case _:
+            return False
+
+
 async def _subject(subject: Resource, place: str, submission: mhd.Submission, server: Server) -> mhd.Subject:
     url = str(subject.get("reference", ""))
     if url in submission.patients:

@@ -26,6 +26,7 @@ from fhirserver.feeds.publication import (
     check_parts,
     find_subject,
     is_apart,
+    knows_patient,
     name_targets,
 )
 from fhirserver.feeds.resolve import Resolved, resolve
@@ -142,6 +143,10 @@ class Publishing:
         assert found is not None  # it was stored above, or before
         told = _alone([*issues, *done.issues])
         return await respond(done.status(DOCUMENT), found, request, self._server, told)
+
+    async def knows_patient(self, document: Resource) -> bool:
+        """Raises Unavailable."""
+        return await knows_patient(document, self._server)
 
     async def describe(self, document: Resource, request: Request) -> Result:
         """Store a structured document under metadata made of it; the answer refers to its DocumentReference.

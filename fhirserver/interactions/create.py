@@ -19,8 +19,9 @@ async def create(request: Request, server: "Server") -> Result:
     """
     request.check_parameters(GENERAL)
     resource = prepare.read_body(request, server)
-    if request.unit is None and server.publishing and publications.is_published(resource):
-        return await server.publishing.publish(resource, request)
+    publishing = server.publishing if request.unit is None else None
+    if publishing and await publications.is_published(resource, publishing):
+        return await publishing.publish(resource, request)
     resource = prepare.accept(resource, request, server)
     if not request.id:
         request.id = prepare.new_id()  # once: a repetition after a conflict is the same creation

@@ -22,6 +22,10 @@ class Publishing(Protocol):
         """Store a DocumentReference that brings its document along."""
         ...
 
+    async def knows_patient(self, document: Resource) -> bool:
+        """Whether a document names its patient, by reference or identifier, and the patient is here."""
+        ...
+
     async def describe(self, document: Resource, request: Request) -> Result:
         """Store a structured document (Binary, Bundle) under metadata made of it."""
         ...
@@ -35,17 +39,18 @@ def is_submission(bundle: Resource) -> bool:
     return any(_creates_submission_set(entry) for entry in (entries if isinstance(entries, list) else ()))
 
 
-def is_published(resource: Resource) -> bool:
+async def is_published(resource: Resource, publishing: Publishing) -> bool:
     """Whether a resource that is created is a document for simplified publish: it says so, or has a uniqueId,
-    a patient, and one document instead of where to find it."""
+    a patient who is here, and one document instead of where to find it."""
     match resource:
         case {
             "resourceType": "DocumentReference",
             "content": [{"attachment": {"data": str()} as attachment}],
-        }:
-            named = "masterIdentifier" in resource and "subject" in resource
-            current = named and resource.get("status") == "current"
-            return "url" not in attachment and (current or not SIMPLIFIED.isdisjoint(claimed(resource)))
+        } if "url" not in attachment:
+            if not SIMPLIFIED.isdisjoint(claimed(resource)):
+                return True
+            named = "masterIdentifier" in resource and resource.get("status") == "current"
+            return named and await publishing.knows_patient(resource)
         case _:
             return False
 

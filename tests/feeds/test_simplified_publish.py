@@ -15,6 +15,8 @@ from tests.feeds.submissions import (
     only,
 )
 
+KNOWN = {"system": "urn:oid:1.2.250.1.999.105", "value": "known"}
+
 
 def test_simplified_publish_makes_a_file_and_a_submission_set(client: httpx2.Client, person: Person) -> None:
     document = person.simplified()
@@ -53,11 +55,18 @@ def test_simplified_publish_replaces(client: httpx2.Client, person: Person) -> N
         ({"meta": {}, "masterIdentifier": None}, False),
         ({"meta": {}, "subject": None}, False),
         ({"meta": {}, "status": "superseded"}, False),
+        # Plain FHIR: about somebody who is not here, or about no patient.
+        ({"meta": {}, "subject": {"reference": "Patient/nobody-is-here"}}, False),
+        ({"meta": {}, "subject": {"reference": "https://example.org/fhir/Patient/1"}}, False),
+        ({"meta": {}, "subject": {"reference": "Device/1"}}, False),
+        ({"meta": {}, "subject": {"identifier": {"system": "urn:oid:1.2.3", "value": "nobody"}}}, False),
+        ({"meta": {}, "subject": {"identifier": KNOWN}}, True),
     ],
 )
 def test_what_simplified_publish_is(
     client: httpx2.Client, person: Person, elements: dict[str, Any], publishes: bool
 ) -> None:
+    client.put("/Patient/known", json={"resourceType": "Patient", "id": "known", "identifier": [KNOWN]})
     document = {k: v for k, v in person.simplified(**elements).items() if v}
     made = client.post("/DocumentReference", json=document).json()
     assert ("url" in made["content"][0]["attachment"]) is publishes
