@@ -42,7 +42,7 @@ from fhirserver.subscriptions import Subscriptions
 from fhirserver.terminology import Terminology
 from fhirserver.validation import Validator, located
 
-ATTEMPTS = 12
+ATTEMPTS = 24
 CONTENT = ("create", "update")
 """The interactions that take a Binary's content as a stream."""
 ROUTES = interactions.ROUTES | job_status.ROUTES
