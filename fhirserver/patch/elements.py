@@ -76,7 +76,7 @@ class Elements:
             if place.index is None:
                 place.owner[f"_{place.name}"] = twin
             else:
-                value = Value(place.name, place.element, place.value, twin)  # type: ignore[arg-type] # no root
+                value = Value(place.name, place.element, place.value, twin)  # type: ignore[arg-type]  # only the root has no element, and it is no primitive
                 Elements(place.owner, place.name).replace(place.index, value)
             return twin
         return place.twin

@@ -365,4 +365,6 @@ def _is_known(sources: Sources, system: str, code: str, canonical: str) -> bool 
 
 
 def _verdict(found: bool | None) -> Verdict:
-    return {True: "known", False: "unknown", None: "cannot tell"}[found]  # type: ignore[return-value]  # the three of them
+    if found is None:
+        return "cannot tell"
+    return "known" if found else "unknown"
